@@ -1,0 +1,1 @@
+"""The hall and its side rooms: everything between the front doors and the engine."""

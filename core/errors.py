@@ -1,0 +1,77 @@
+"""What can go wrong, said in a sentence: the docstring of an exception is its message."""
+
+from datetime import timedelta
+from inspect import cleandoc
+
+
+class ParleyError(Exception):
+    """Something went wrong inside Parley."""
+
+    def __init__(self, detail: str = "") -> None:
+        self.detail = detail
+        sentence = cleandoc(type(self).__doc__ or "").split("\n\n")[0]
+        super().__init__(f"{sentence} {detail}".strip())
+
+
+class Malformed(ParleyError):
+    """The input does not have the form it should have."""
+
+
+class Refused(ParleyError):
+    """This is not allowed here."""
+
+
+class NotFound(ParleyError):
+    """There is no such thing here."""
+
+
+class NotStored(ParleyError):
+    """The database did not take it; nothing was acknowledged, please send it again."""
+
+
+class LeaseLost(ParleyError):
+    """Another process has taken this work over; what was done here is discarded."""
+
+
+class Unreadable(ParleyError):
+    """A sealed value could not be opened: it was changed, moved, or its key is gone."""
+
+
+class Misconfigured(ParleyError):
+    """The configuration does not allow this."""
+
+
+class EngineError(ParleyError):
+    """The engine could not answer."""
+
+
+class TooLong(EngineError):
+    """The conversation is longer than the model can read."""
+
+
+class Busy(EngineError):
+    """The engine has as many requests as it can take."""
+
+
+class Unavailable(EngineError):
+    """The engine is not running."""
+
+
+class ChannelError(ParleyError):
+    """The channel did not take the message."""
+
+
+class RateLimited(ChannelError):
+    """The channel asked us to wait."""
+
+    def __init__(self, retry_after: timedelta, detail: str = "") -> None:
+        self.retry_after = retry_after
+        super().__init__(detail)
+
+
+class DoorLost(ChannelError):
+    """This process no longer holds the connection the answer must go through."""
+
+
+class Undeliverable(ChannelError):
+    """The channel refuses this message for good; sending it again would not help."""

@@ -1,0 +1,688 @@
+"""The doors of the hall: what each room promises, as Protocols. Each has one suite in tests/contracts."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from core.message import (
+    NO_USAGE,
+    Attachment,
+    Author,
+    Chunk,
+    Event,
+    Feedback,
+    Message,
+    PartId,
+    Reply,
+    ReplyId,
+    ThreadId,
+    Usage,
+    Visibility,
+    Written,
+)
+from core.turn import Chunks, SamplingParams, Turn, Utterance
+
+# ------------------------------------------------------------------------------------------------- the front doors
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One HTTP request as it arrived. Header names are lower case; `received_at` is the only clock a parser sees."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    received_at: datetime
+    remote: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What the platform is answered."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """An event is stored. `reply_id` is the answer it will have; `is_new` is False for a redelivery."""
+
+    reply_id: ReplyId
+    is_new: bool
+
+
+Accept = Callable[[Sequence[Event]], Awaitable[tuple[Receipt, ...]]]
+"""`await accept(events)` returns once they are committed and raises NotStored; only then is anything acknowledged."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One answer on its way out, leased by `owner`.
+
+    `reply` carries the final text once `is_ready`; `parts` are the platform messages sent so far and `state` is the
+    adapter's own (stream id, sequence, cut points). With parts known, the whole message is replaced, never continued.
+    """
+
+    reply: Reply
+    return_address: Mapping[str, Any]
+    visibility: Visibility = Visibility.PRIVATE
+    state: Mapping[str, Any] = field(default_factory=dict)
+    is_ready: bool = False
+    attempts: int = 1
+    owner: str = ""
+
+    @property
+    def parts(self) -> tuple[PartId, ...]:
+        return self.reply.parts
+
+
+class Ledger(Protocol):
+    """What was sent, committed before the next call to the platform. Raises LeaseLost after a take-over."""
+
+    async def part(self, part: PartId) -> None: ...
+
+    async def state(self, state: Mapping[str, Any]) -> None: ...
+
+
+class Adapter(Protocol):
+    """A front door: it translates one platform and knows no other."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def receive(self, webhook: Webhook, accept: Accept) -> Received: ...
+
+    async def deliver(self, delivery: Delivery, chunks: AsyncIterator[Chunk], ledger: Ledger) -> None:
+        """Shows the answer. Raises RateLimited, DoorLost, Undeliverable or ChannelError; returning means delivered."""
+        ...
+
+
+class Listener(Protocol):
+    """A door that dials out. Runs until cancelled."""
+
+    async def listen(self, accept: Accept) -> None: ...
+
+
+class ShowsTyping(Protocol):
+    """A platform that can show that somebody is writing."""
+
+    async def typing(self, delivery: Delivery) -> None: ...
+
+
+class SuggestsPrompts(Protocol):
+    """A platform that can offer what to ask next."""
+
+    async def suggest(self, delivery: Delivery, prompts: Sequence[str]) -> None: ...
+
+
+class ReadsThread(Protocol):
+    """A platform whose earlier messages of a thread can be read, oldest first."""
+
+    async def earlier(self, message: Message, limit: int) -> tuple[Utterance, ...]: ...
+
+
+class Attachments(Protocol):
+    """Fetches what came with a message; raises Refused above `limit` bytes, NotFound where it is gone."""
+
+    async def fetch(self, attachment: Attachment, limit: int) -> bytes: ...
+
+
+# ------------------------------------------------------------------------------------------------------- the engine
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool; `arguments` is the JSON it wrote, not yet validated."""
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What a model may call; `parameters` is a JSON schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What the engine is asked: `turns` end with the user's utterance; "" as model means the engine's own."""
+
+    thread: str
+    turns: tuple[Utterance, ...]
+    model: str = ""
+    tools: tuple[Tool, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """The next piece of an engine's answer.
+
+    The last one carries `finish` (stop, length) with `usage`, `model` and `seed`; `position` is the place in the
+    queue while there is nothing to say yet, first is 1.
+    """
+
+    text: str = ""
+    reasoning: str = ""
+    tool_call: ToolCall | None = None
+    position: int | None = None
+    finish: str | None = None
+    usage: Usage | None = None
+    model: str = ""
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a backend can do; what it cannot is a strict expected failure in the contract suite, by name."""
+
+    tools: bool = False
+    reasoning: bool = False
+    seed: bool = True
+    top_k: bool = True
+    repetition_penalty: bool = True
+    stop: bool = True
+    exact_count: bool = True
+    queue_position: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model that answers. `version` names weights and revision; `is_demo` marks the bundled demo checkpoint."""
+
+    name: str
+    version: str
+    context: int
+    is_demo: bool = False
+
+
+class Engine(Protocol):
+    """Turns a conversation into an answer. Closing the stream cancels the request and frees its place."""
+
+    @property
+    def model(self) -> Model: ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def start(self) -> None:
+        """Loads and warms up; returns once a question would be answered."""
+        ...
+
+    async def stop(self) -> None: ...
+
+    def stream(self, conversation: Conversation, params: SamplingParams) -> AsyncGenerator[Delta, None]:
+        """Raises TooLong, Malformed, Busy or Unavailable, before the first delta where it can."""
+        ...
+
+    async def count(self, conversation: Conversation) -> int:
+        """Tokens of the whole prompt as the model would read it."""
+        ...
+
+
+# -------------------------------------------------------------------------------------------------------- the store
+
+
+class State(StrEnum):
+    """Where a turn is. The record is what latency metrics, the admin pages and recovery read."""
+
+    RECEIVED = "received"
+    SCREENING = "screening"
+    ANSWERING = "answering"
+    DELIVERING = "delivering"
+    DONE = "done"
+    ASKED = "asked"
+    REFUSED = "refused"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({State.DONE, State.ASKED, State.REFUSED, State.STOPPED, State.FAILED})
+
+
+class Mark(StrEnum):
+    """What the control lane wants of a turn that is waiting or running."""
+
+    STOP = "stop"
+    REDO = "redo"
+    ERASE = "erase"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An inbox row leased by `owner`; `attempts` counts this one. (id, owner, attempts) is its fencing token."""
+
+    id: int
+    event: Event
+    reply_id: ReplyId
+    owner: str
+    attempts: int
+    received_at: datetime
+    mark: Mark | None = None
+
+
+class Inbox(Protocol):
+    """What came in and is not finished. The turn lane is strictly in order per thread, the control lane is not."""
+
+    async def add(self, events: Sequence[Event]) -> tuple[Receipt, ...]:
+        """Stores them once each, in this order per thread, with the text of a Message in its thread."""
+        ...
+
+    async def claim(
+        self, lane: str, *, owner: str, doors: Collection[str], limit: int, lease: timedelta
+    ) -> tuple[Claim, ...]:
+        """Leases up to `limit` rows, in the turn lane heads of threads only, for these adapters only."""
+        ...
+
+    async def renew(self, owner: str, lease: timedelta) -> Mapping[int, Mark | None]:
+        """Extends all leases of `owner`; the rows still held, with their marks."""
+        ...
+
+    async def finish(self, claim: Claim) -> None:
+        """Ends the row and erases its payload. Raises LeaseLost."""
+        ...
+
+    async def release(self, claim: Claim, delay: timedelta) -> None:
+        """Gives the row back for a later try; it holds its thread meanwhile. Raises LeaseLost."""
+        ...
+
+    async def bury(self, claim: Claim, reason: str) -> None:
+        """Takes a poison row out for good, keeping it for the operator. Raises LeaseLost."""
+        ...
+
+    async def reap(self) -> int:
+        """Gives rows with an expired lease back; how many."""
+        ...
+
+    async def mark(
+        self, mark: Mark, *, thread: ThreadId, author: Author | None = None, message_id: str | None = None
+    ) -> int:
+        """Marks the running turn of this thread (and author, and message), else the waiting ones; how many."""
+        ...
+
+    async def amend(self, thread: ThreadId, message_id: str, text: str) -> int:
+        """Gives an unfinished Message another text and marks it REDO where it is running; how many."""
+        ...
+
+    async def waiting(self) -> int:
+        """Unfinished rows, both lanes."""
+        ...
+
+
+class Outbox(Protocol):
+    """Answers that are not yet delivered; per thread only the head may be shown."""
+
+    async def open(self, claim: Claim, reply: Reply, *, lease: timedelta) -> Delivery:
+        """Inserts the row leased by the claim's owner, or takes over an earlier try's, with its parts and state."""
+        ...
+
+    async def is_head(self, reply_id: ReplyId) -> bool: ...
+
+    async def ready(self, delivery: Delivery, *, keep: bool) -> None:
+        """The reply's text is final. With `keep` the owner goes on delivering, else anyone may. Raises LeaseLost."""
+        ...
+
+    async def claim(self, *, owner: str, doors: Collection[str], limit: int, lease: timedelta) -> tuple[Delivery, ...]:
+        """Leases ready heads of threads whose lease is free."""
+        ...
+
+    async def renew(self, owner: str, lease: timedelta) -> frozenset[ReplyId]: ...
+
+    async def part(self, delivery: Delivery, part: PartId) -> None:
+        """Adds a platform message to the reply. Raises LeaseLost."""
+        ...
+
+    async def state(self, delivery: Delivery, state: Mapping[str, Any]) -> None:
+        """Keeps the adapter's own state. Raises LeaseLost."""
+        ...
+
+    async def done(self, delivery: Delivery) -> None:
+        """Delivered; the turn's state `delivering` becomes `done`. Raises LeaseLost."""
+        ...
+
+    async def release(self, delivery: Delivery, delay: timedelta) -> None:
+        """Gives the row back for a later try; it holds its thread meanwhile. Raises LeaseLost."""
+        ...
+
+    async def bury(self, delivery: Delivery, reason: str) -> None:
+        """It can't be delivered: out of the queue, kept for the operator. Raises LeaseLost."""
+        ...
+
+    async def reap(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class TurnFacts:
+    """What is remembered of a turn beside its texts; times are UTC."""
+
+    reply_id: ReplyId
+    state: State
+    model: str = ""
+    source: str = ""
+    seed: int | None = None
+    usage: Usage = NO_USAGE
+    attempts: int = 1
+    received_at: datetime | None = None
+    started_at: datetime | None = None
+    first_text_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class Turns(Protocol):
+    """The record of each turn, one per reply id."""
+
+    async def begin(self, claim: Claim) -> None:
+        """Writes state `screening`; a later try of the same turn starts the record anew and counts the attempt."""
+        ...
+
+    async def move(
+        self, reply_id: ReplyId, state: State, *, written: Written | None = None, first_text: bool = False
+    ) -> None:
+        """Names the new state; `written` adds model, seed and token counts."""
+        ...
+
+    async def get(self, reply_id: ReplyId) -> TurnFacts | None: ...
+
+
+class Replies(Protocol):
+    """The answers, sealed under their asker's key."""
+
+    async def open(self, claim: Claim, reply: Reply) -> None:
+        """Inserts the empty reply, or leaves the one of an earlier try."""
+        ...
+
+    async def save(self, reply: Reply) -> None:
+        """Final text, source, model and verdict; ends the draft."""
+        ...
+
+    async def get(self, reply_id: ReplyId) -> Reply | None: ...
+
+    async def newest(self, thread: ThreadId) -> Reply | None:
+        """The newest finished answer of the thread."""
+        ...
+
+    async def question(self, reply_id: ReplyId) -> Message | None:
+        """The message this reply (or the one it replaces, back to the first) answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """A person's latest live vote on an answer, with every comment that was not withdrawn by its words."""
+
+    reply_id: ReplyId
+    author: Author
+    score: int | None
+    reason: str = ""
+    comment: str = ""
+    model: str = ""
+
+
+class Ratings(Protocol):
+    """Votes on answers, kept by (reply, author, origin, part), with the model version that wrote the answer."""
+
+    async def record(self, feedback: Feedback) -> ReplyId | None:
+        """Stores the vote; None where its target is unknown (yet). A repeated id changes nothing."""
+        ...
+
+    async def resolve(self, feedback: Feedback) -> Reply | None:
+        """The reply the vote is about."""
+        ...
+
+    async def votes(self, reply_id: ReplyId) -> tuple[Vote, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A question with its newest answer, for the history."""
+
+    question: str
+    asker: Author
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadFacts:
+    """What is remembered of a thread; `route` is the model asked for by /code or /chat, "" where none."""
+
+    route: str = ""
+
+
+class Threads(Protocol):
+    """The conversations."""
+
+    async def history(self, thread: ThreadId, message_id: str, *, limit: int) -> tuple[Exchange, ...]:
+        """Up to `limit` answered exchanges before this message and since the last reset, newest first."""
+        ...
+
+    async def facts(self, thread: ThreadId) -> ThreadFacts: ...
+
+    async def route(self, thread: ThreadId, route: str) -> None: ...
+
+    async def reset(self, claim: Claim) -> None:
+        """Forgets the context: what was said before this event is no longer history."""
+        ...
+
+    async def edit(self, thread: ThreadId, message_id: str, author: Author, text: str) -> bool:
+        """Changes a stored message of this author; False where there is none."""
+        ...
+
+    async def erase(self, thread: ThreadId, message_id: str) -> bool:
+        """Erases a stored message's text for good; False where there is none."""
+        ...
+
+
+class Unit(Protocol):
+    """One transaction over everything that is stored."""
+
+    @property
+    def inbox(self) -> Inbox: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def turns(self) -> Turns: ...
+    @property
+    def replies(self) -> Replies: ...
+    @property
+    def ratings(self) -> Ratings: ...
+    @property
+    def threads(self) -> Threads: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """The screened text of a growing reply, cumulative: each revision replaces the one before."""
+
+    reply_id: ReplyId
+    revision: int
+    text: str = ""
+    state: State = State.ANSWERING
+    status: str = ""
+    model: str = ""
+    source: str = ""
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing more will come: the text is what the reply says."""
+        return self.state.is_final or self.state is State.DELIVERING
+
+
+class Drafts(Protocol):
+    """Growing replies, for whoever must show text without being the process that generates it."""
+
+    async def save(self, draft: Draft) -> None:
+        """Stores a revision, sealed, and wakes those who follow; an older revision changes nothing."""
+        ...
+
+    async def latest(self, reply_id: ReplyId) -> Draft | None:
+        """The newest revision, or the finished reply; None where nothing was begun."""
+        ...
+
+    def follow(self, reply_id: ReplyId) -> AsyncGenerator[Draft, None]:
+        """Each newer revision as it is saved by any process (some may be skipped), ending with the final one."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadSummary:
+    """A line of a person's list of threads; `title` is the start of its first question."""
+
+    thread: ThreadId
+    title: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One question of a thread with its newest answer, as its page shows it.
+
+    `state` is None while the question waits; `reply_id` is the newest answer's, `vote` the reader's own.
+    """
+
+    cursor: int
+    message_id: str
+    question: str
+    asker: Author
+    sent_at: datetime
+    reply_id: ReplyId
+    state: State | None
+    answer: str = ""
+    model: str = ""
+    source: str = ""
+    vote: Vote | None = None
+    is_before_reset: bool = False
+
+
+class Archive(Protocol):
+    """What was said, for the pages of a door. Only what `reader` asked is shown."""
+
+    async def threads(self, reader: Author, *, limit: int, before: datetime | None = None) -> tuple[ThreadSummary, ...]:
+        """The reader's threads, the one with the newest question first."""
+        ...
+
+    async def entries(
+        self, thread: ThreadId, reader: Author, *, limit: int, before: int | None = None
+    ) -> tuple[Entry, ...]:
+        """The newest `limit` entries older than cursor `before`, oldest first; empty where the thread is not theirs."""
+        ...
+
+    async def owns(self, thread: ThreadId, reader: Author) -> bool | None:
+        """Whether the reader began this thread; None where it does not exist."""
+        ...
+
+    async def reply(self, reply_id: ReplyId, reader: Author) -> Reply | None:
+        """The reply if it was given to this reader."""
+        ...
+
+
+class Secrets(Protocol):
+    """Sealed values by name: tokens that adapters must keep."""
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def put(self, name: str, value: bytes) -> None: ...
+
+    async def delete(self, name: str) -> None: ...
+
+
+class Leader(Protocol):
+    """At most one process holds a name at a time; it is free again when its holder dies."""
+
+    def hold(self) -> AbstractAsyncContextManager["Held"]:
+        """Waits until this process holds the name; leaving gives it back."""
+        ...
+
+
+class Held(Protocol):
+    """A name this process holds. `lost` is set when the database no longer vouches for it."""
+
+    async def lost(self) -> None:
+        """Returns when the name is no longer held."""
+        ...
+
+
+class SignalKind(StrEnum):
+    INBOX = "inbox"
+    OUTBOX = "outbox"
+    MARK = "mark"
+    DRAFT = "draft"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Something changed in some process. `key` is the reply id of a mark or draft; for the queues it is empty."""
+
+    kind: SignalKind
+    key: str = ""
+
+
+class Store(Protocol):
+    """All that is remembered. `unit()` commits on leaving and rolls back on an exception; raises NotStored."""
+
+    @property
+    def drafts(self) -> Drafts: ...
+    @property
+    def archive(self) -> Archive: ...
+    @property
+    def secrets(self) -> Secrets: ...
+
+    def unit(self) -> AbstractAsyncContextManager[Unit]: ...
+
+    def leader(self, name: str) -> Leader: ...
+
+    def signals(self) -> AsyncGenerator[Signal, None]:
+        """Wake-ups from every process, this one too; some may be lost, so poll besides."""
+        ...
+
+    async def check(self) -> None:
+        """Raises NotStored where the database would not take a message."""
+        ...
+
+
+# -------------------------------------------------------------------------------------------------- inside the turn
+
+
+class Plugin(Protocol):
+    """A tool of the house: answers a turn by itself, or is called by the model."""
+
+    @property
+    def tool(self) -> Tool: ...
+
+    def call(self, turn: Turn, arguments: Mapping[str, Any]) -> Chunks: ...
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of one length."""
+
+    @property
+    def dimension(self) -> int: ...
+
+    async def embed(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
+        """Unit vectors; raises Refused for a text it cannot read."""
+        ...
+
+
+class Metrics(Protocol):
+    """Numbers over time. Labels carry no content and no person."""
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None: ...
+
+    def observe(self, name: str, value: float, **labels: str) -> None: ...
+
+    def gauge(self, name: str, value: float, **labels: str) -> None: ...

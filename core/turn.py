@@ -1,0 +1,71 @@
+"""How an answer is made: middlewares around an engine, first one outermost."""
+
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from core.message import Chunk, Message, ReplyId
+
+Chunks = AsyncGenerator[Chunk, None]
+Answer = Callable[["Turn"], Chunks]
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One thing said in a conversation; `role` is system, user, assistant or tool, `name` the speaker where known."""
+
+    role: str
+    text: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How to choose the next token. Temperature 0 is greedy; top_k 0 and top_p 1 are off; stop strings are cut away."""
+
+    temperature: float = 0.6
+    top_p: float = 0.95
+    top_k: int = 0
+    repetition_penalty: float = 1.0
+    max_new_tokens: int = 1024
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """One question on its way to an answer.
+
+    `history` is what was said before, oldest first and without the system prompt; `skips_cache` is set for a
+    regenerated answer; `model` is chosen by Route, "" means the engine's own.
+    """
+
+    message: Message
+    reply_id: ReplyId
+    history: tuple[Utterance, ...] = ()
+    system: str = ""
+    model: str = ""
+    language: str = "en"
+    params: SamplingParams = field(default_factory=SamplingParams)
+    attempt: int = 1
+    skips_cache: bool = False
+
+
+class Middleware(Protocol):
+    """A stage of the turn: it may change the turn, answer by itself, or look into what comes back."""
+
+    def __call__(self, turn: Turn, call_next: Answer) -> Chunks: ...
+
+
+def compose(middlewares: Sequence[Middleware], answer: Answer) -> Answer:
+    """Folds the middlewares around `answer`; the first one sees the turn first and the chunks last."""
+    for middleware in reversed(middlewares):
+        answer = _wrap(middleware, answer)
+    return answer
+
+
+def _wrap(middleware: Middleware, call_next: Answer) -> Answer:
+    def wrapped(turn: Turn) -> Chunks:
+        return middleware(turn, call_next)
+
+    return wrapped
