@@ -1,0 +1,1 @@
+"""The front doors: each translates one platform; none knows another."""

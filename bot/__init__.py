@@ -1,0 +1,1 @@
+"""The household: configures, wires, serves, commands. The only place that knows everyone."""
