@@ -35,7 +35,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    if report.skipped and any(item.get_closest_marker(marker) for marker in item.config.getoption("--must-run")):
-        report.outcome = "failed"
-        report.longrepr = f"must run, yet was skipped: {report.longrepr}"
+    if report.skipped and isinstance(report.longrepr, tuple) and must_run(item):
+        _, _, reason = report.longrepr
+        report.outcome, report.longrepr = "failed", f"must run. {reason}"
     return report
+
+
+def must_run(item: pytest.Item) -> bool:
+    return any(item.get_closest_marker(marker) for marker in item.config.getoption("--must-run"))
