@@ -69,6 +69,7 @@ class Delivery:
 
     `reply` carries the final text once `is_ready`; `parts` are the platform messages sent so far and `state` is the
     adapter's own (stream id, sequence, cut points). With parts known, the whole message is replaced, never continued.
+    `is_head` tells whether nothing of this thread was undelivered before it at the time of opening or claiming.
     """
 
     reply: Reply
@@ -76,6 +77,7 @@ class Delivery:
     visibility: Visibility = Visibility.PRIVATE
     state: Mapping[str, Any] = field(default_factory=dict)
     is_ready: bool = False
+    is_head: bool = False
     attempts: int = 1
     owner: str = ""
 
@@ -290,8 +292,8 @@ class Inbox(Protocol):
         """Leases up to `limit` rows, in the turn lane heads of threads only, for these adapters only."""
         ...
 
-    async def renew(self, owner: str, lease: timedelta) -> Mapping[int, Mark | None]:
-        """Extends all leases of `owner`; the rows still held, with their marks."""
+    async def renew(self, claims: Collection[Claim], lease: timedelta) -> Mapping[int, Mark | None]:
+        """Extends these leases; the ids still held, with their marks."""
         ...
 
     async def finish(self, claim: Claim) -> None:
@@ -342,7 +344,9 @@ class Outbox(Protocol):
         """Leases ready heads of threads whose lease is free."""
         ...
 
-    async def renew(self, owner: str, lease: timedelta) -> frozenset[ReplyId]: ...
+    async def renew(self, deliveries: Collection[Delivery], lease: timedelta) -> frozenset[ReplyId]:
+        """Extends these leases; the ids still held."""
+        ...
 
     async def part(self, delivery: Delivery, part: PartId) -> None:
         """Adds a platform message to the reply. Raises LeaseLost."""
@@ -450,8 +454,9 @@ class Ratings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question with its newest answer, for the history."""
+    """A question with its newest answer, for the history; `cursor` is where to go on reading."""
 
+    cursor: int
     question: str
     asker: Author
     answer: str
@@ -467,8 +472,13 @@ class ThreadFacts:
 class Threads(Protocol):
     """The conversations."""
 
-    async def history(self, thread: ThreadId, message_id: str, *, limit: int) -> tuple[Exchange, ...]:
-        """Up to `limit` answered exchanges before this message and since the last reset, newest first."""
+    async def history(
+        self, thread: ThreadId, message_id: str, *, limit: int, before: int | None = None
+    ) -> tuple[Exchange, ...]:
+        """Up to `limit` answered exchanges before this message, since the last reset and older than cursor `before`.
+
+        Newest first.
+        """
         ...
 
     async def facts(self, thread: ThreadId) -> ThreadFacts: ...

@@ -1,0 +1,46 @@
+"""The end of the line: the engine's deltas as chunks."""
+
+from contextlib import aclosing
+from dataclasses import replace
+
+from core.message import NO_USAGE, Chunk, Source, Status, StatusKind, Text, Written
+from core.ports import Conversation, Delta, Engine
+from core.turn import Answer, Chunks, SamplingParams, Turn, Utterance
+
+
+def conversation(turn: Turn) -> Conversation:
+    """What the engine is asked: system prompt, history, question."""
+    system = (Utterance("system", turn.system),) if turn.system else ()
+    question = Utterance("user", turn.message.text)
+    return Conversation(str(turn.message.thread), (*system, *turn.history, question), model=turn.model)
+
+
+def within_context(params: SamplingParams, context: int) -> SamplingParams:
+    """At most half of the model's context is kept for the answer, so that there is room for the question."""
+    return replace(params, max_new_tokens=min(params.max_new_tokens, max(1, context // 2)))
+
+
+def answer_with(engine: Engine) -> Answer:
+    """The answer that the engine itself gives."""
+
+    async def answer(turn: Turn) -> Chunks:
+        is_thinking = False
+        async with aclosing(engine.stream(conversation(turn), turn.params)) as deltas:
+            async for delta in deltas:
+                if delta.reasoning and not is_thinking:
+                    is_thinking = True
+                    yield Status(StatusKind.THINKING)
+                for chunk in _chunks(delta, engine):
+                    yield chunk
+
+    return answer
+
+
+def _chunks(delta: Delta, engine: Engine) -> tuple[Chunk, ...]:
+    queued = (Status(StatusKind.QUEUED, delta.position),) if delta.position else ()
+    text = (Text(delta.text),) if delta.text else ()
+    if delta.finish is None:
+        return (*queued, *text)
+    model = delta.model or engine.model.version
+    written = Written(model, delta.finish, delta.seed, delta.usage or NO_USAGE, source=Source.ENGINE)
+    return (*queued, *text, written)

@@ -1,0 +1,40 @@
+"""Orders typed as text: slash commands and stop words, the same at every door."""
+
+import re
+
+from core.message import Command, CommandName, Message
+
+_STOP_WORDS = frozenset({"stop", "stop!", "stop.", "/stop", "停止", "停", "停!", "停止!", "停止。", "停下"})
+_TYPED = {name.value: name for name in CommandName if name is not CommandName.CONFIRM}
+_SLASH = re.compile(r"/(?P<name>[a-z]+)(?:\s+(?P<args>.*))?", re.DOTALL)
+
+
+def command_of(text: str) -> tuple[CommandName, str] | None:
+    """The command a text is and its arguments; None where it is something to answer.
+
+    A stop word counts only as the whole text: "stop the server" is a question.
+    """
+    line = text.strip()
+    if line.casefold().replace("！", "!") in _STOP_WORDS:
+        return CommandName.STOP, ""
+    match = _SLASH.fullmatch(line)
+    name = _TYPED.get(match["name"].lower()) if match else None
+    return (name, (match["args"] or "").strip()) if match and name else None
+
+
+def understood(message: Message) -> Message | Command:
+    """The message, or the command it is."""
+    command = command_of(message.text)
+    if command is None:
+        return message
+    name, args = command
+    return Command(
+        id=message.id,
+        thread=message.thread,
+        author=message.author,
+        sent_at=message.sent_at,
+        visibility=message.visibility,
+        return_address=message.return_address,
+        name=name,
+        args=args,
+    )

@@ -1,0 +1,37 @@
+"""What every turn needs to know of the house: who is wired where, and on what terms."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from core.access import Access
+from core.ports import Adapter, Engine, Metrics, Store
+from core.turn import Answer, SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The numbers a turn goes by. A lease is renewed at a third of its length."""
+
+    lease: timedelta = timedelta(seconds=10)
+    max_attempts: int = 5
+    max_deliveries: int = 8
+    concurrency: int = 32
+    draft_interval: float = 0.5
+    history_page: int = 8
+    feedback_patience: timedelta = timedelta(seconds=60)
+    params: SamplingParams = field(default_factory=SamplingParams)
+    system: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Hall:
+    """Everything a turn is handed. `answer` is the whole line of middlewares around the engine."""
+
+    store: Store
+    adapters: Mapping[str, Adapter]
+    engine: Engine
+    answer: Answer
+    metrics: Metrics
+    access: Access = field(default_factory=Access)
+    terms: Terms = field(default_factory=Terms)

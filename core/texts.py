@@ -1,0 +1,83 @@
+"""What the house itself says to people, in English and Chinese: what happened and what to do."""
+
+_TEXTS: dict[str, tuple[str, str]] = {
+    "help": (
+        "Ask me anything in your own words; I answer in this thread and remember what was said in it.\n\n"
+        "- `/reset` – forget what was said in this thread so far\n"
+        "- `/code` or `/chat` – prefer the coding or the chat model in this thread\n"
+        "- `stop` – stop the answer that is being written\n"
+        "- `/regenerate` – answer the last question again\n"
+        "- 👍 or 👎 under an answer – tell me whether it helped\n\n"
+        "Everything stays on this company's own machines.",
+        "请直接用自己的话提问；我在这个会话里回答，并记得会话里说过的内容。\n\n"
+        "- `/reset` – 忘记这个会话到目前为止的内容\n"
+        "- `/code` 或 `/chat` – 在这个会话里优先使用代码模型或聊天模型\n"
+        "- `停止` – 停止正在写的回答\n"
+        "- `/regenerate` – 重新回答上一个问题\n"
+        "- 回答下方的 👍 或 👎 – 告诉我回答是否有帮助\n\n"
+        "所有内容都只保存在本公司自己的机器上。",
+    ),
+    "reset": (
+        "Done: I no longer use what was said in this thread before. Ask away.",
+        "好的：这个会话之前的内容我不再使用。请继续提问。",
+    ),
+    "route_code": (
+        "From here on the coding model answers in this thread, where one is loaded. `/chat` switches back.",
+        "从现在起，如果已加载代码模型，这个会话由它回答。输入 `/chat` 可切换回来。",
+    ),
+    "route_chat": (
+        "From here on the chat model answers in this thread. `/code` switches to the coding model.",
+        "从现在起，这个会话由聊天模型回答。输入 `/code` 可切换到代码模型。",
+    ),
+    "nothing_to_stop": (
+        "None of your questions is being answered here right now, so there is nothing to stop.",
+        "现在这里没有正在回答的您的问题，所以没有需要停止的内容。",
+    ),
+    "nothing_to_regenerate": (
+        "There is no answer of yours here that could be written again. Please ask the question once more.",
+        "这里没有可以重新生成的您的回答。请再问一次。",
+    ),
+    "nothing_to_confirm": (
+        "There is nothing waiting for your confirmation here. If you still want it, please ask again.",
+        "这里没有等待您确认的内容。如果仍然需要，请重新提出。",
+    ),
+    "stopped": ("Stopped, as you asked.", "已按您的要求停止。"),
+    "deleted": (
+        "The question was deleted, so I stopped answering it.",
+        "问题已被删除，所以我停止了回答。",
+    ),
+    "empty": (
+        "I found nothing to say to this. Please ask it in other words.",
+        "我没有想到可以回答的内容。请换一种说法再问一次。",
+    ),
+    "failed": (
+        "Something went wrong on my side and I could not answer. Please ask again; the operator has been told.",
+        "我这边出了问题，没能回答。请再问一次；已通知管理员。",
+    ),
+    "busy": (
+        "Too many questions are being answered right now. Please ask again in a minute.",
+        "现在正在回答的问题太多。请一分钟后再问。",
+    ),
+    "unavailable": (
+        "The model is not running at the moment. Please ask again in a few minutes; the operator has been told.",
+        "模型目前没有运行。请几分钟后再问；已通知管理员。",
+    ),
+    "too_long": (
+        "This is longer than the model can read at once. Please send a shorter text, or split it into parts.",
+        "内容超过了模型一次能读的长度。请缩短文字，或分成几部分发送。",
+    ),
+    "not_allowed": (
+        "I may not answer here. Please ask your administrator to let this channel or account in.",
+        "我不能在这里回答。请联系管理员开放此频道或账号。",
+    ),
+    "truncated": (
+        "The answer was cut at its greatest length. Ask me to go on.",
+        "回答因达到最大长度而中断。可以让我继续。",
+    ),
+}
+
+
+def say(name: str, language: str) -> str:
+    """The sentence `name` in "en" or "zh"; any other language reads English."""
+    english, chinese = _TEXTS[name]
+    return chinese if language == "zh" else english
