@@ -1,0 +1,155 @@
+"""Taking a reply to its door: in order per thread, as a stream while it grows, until the platform has confirmed it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from core.errors import ChannelError, DoorLost, LeaseLost, NotStored, RateLimited, Undeliverable
+from core.hall import Hall
+from core.message import Chunk, PartId, Text
+from core.ports import Delivery, State
+
+log = logging.getLogger(__name__)
+
+_HEAD_POLL = 0.25
+_STORE_RETRY = 0.5
+
+
+class Feed:
+    """The chunks of one answer, for a reader who may come late: it sees all of them, from the first one on."""
+
+    def __init__(self, *chunks: Chunk) -> None:
+        self._chunks = list(chunks)
+        self._grown = asyncio.Event()
+        self._is_closed = False
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> "Feed":
+        """A finished reply as a feed."""
+        feed = cls(Text(delivery.reply.text, delivery.reply.source))
+        feed.close()
+        return feed
+
+    def put(self, chunk: Chunk) -> None:
+        self._chunks.append(chunk)
+        self._grown.set()
+
+    def close(self) -> None:
+        self._is_closed = True
+        self._grown.set()
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        position = 0
+        while True:
+            self._grown.clear()
+            while position < len(self._chunks):
+                position += 1
+                yield self._chunks[position - 1]
+            if self._is_closed:
+                return
+            await self._grown.wait()
+
+
+class StoredLedger:
+    """Writes down what was sent, each entry in a transaction of its own."""
+
+    def __init__(self, hall: Hall, delivery: Delivery) -> None:
+        self._hall = hall
+        self._delivery = delivery
+
+    async def part(self, part: PartId) -> None:
+        async with self._hall.store.unit() as unit:
+            await unit.outbox.part(self._delivery, part)
+
+    async def state(self, state: Mapping[str, Any]) -> None:
+        async with self._hall.store.unit() as unit:
+            await unit.outbox.state(self._delivery, state)
+
+
+class Courier:
+    """Carries one leased delivery. `finished` is set once the row is done, given back or buried."""
+
+    def __init__(self, hall: Hall, delivery: Delivery, feed: Feed) -> None:
+        self.delivery = delivery
+        self.has_started = False
+        self._hall = hall
+        self._feed = feed
+        self._is_held = False
+        self._became_head = asyncio.Event()
+
+    def hold(self) -> bool:
+        """Keeps a courier that has not started from starting; whether it had."""
+        self._is_held = not self.has_started
+        return self.has_started
+
+    def look_again(self) -> None:
+        """Another reply was delivered; this one may be the head of its thread now."""
+        self._became_head.set()
+
+    async def carry(self) -> bool:
+        """Shows the answer as the head of its thread. False where it was held back or the channel did not take it."""
+        await self._until_head()
+        if self._is_held:
+            return False
+        self.has_started = True
+        adapter = self._hall.adapters[self.delivery.reply.thread.adapter]
+        ledger = StoredLedger(self._hall, self.delivery)
+        await adapter.deliver(self.delivery, self._feed.chunks(), ledger)
+        return True
+
+    async def settle(self, error: BaseException | None) -> None:
+        """Writes down how the delivery ended, trying again while the database is away."""
+        while True:
+            try:
+                await self._settle(error)
+            except NotStored:
+                await asyncio.sleep(_STORE_RETRY)
+            else:
+                return
+
+    async def _until_head(self) -> None:
+        is_head = self.delivery.is_head
+        while not is_head and not self._is_held:
+            self._became_head.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._became_head.wait(), _HEAD_POLL)
+            with suppress(NotStored):
+                async with self._hall.store.unit() as unit:
+                    is_head = await unit.outbox.is_head(self.delivery.reply.id)
+
+    async def _settle(self, error: BaseException | None) -> None:
+        delivery, channel = self.delivery, self.delivery.reply.thread.adapter
+        async with self._hall.store.unit() as unit:
+            if error is None:
+                await unit.outbox.done(delivery)
+            elif self._is_hopeless(error):
+                await unit.turns.move(delivery.reply.id, State.FAILED)
+                await unit.outbox.bury(delivery, str(error))
+            else:
+                await unit.outbox.release(delivery, self._delay(error))
+        if error is not None:
+            self._hall.metrics.count("delivery_failures", channel=channel, error=type(error).__name__)
+            _report(error, delivery)
+
+    def _is_hopeless(self, error: BaseException) -> bool:
+        is_patient = isinstance(error, RateLimited | DoorLost | NotStored)
+        has_tried_enough = self.delivery.attempts >= self._hall.terms.max_deliveries
+        return isinstance(error, Undeliverable) or (has_tried_enough and not is_patient)
+
+    def _delay(self, error: BaseException) -> timedelta:
+        if isinstance(error, RateLimited):
+            return error.retry_after
+        if isinstance(error, DoorLost):
+            return timedelta(0)
+        return timedelta(seconds=min(2.0**self.delivery.attempts, 60.0))
+
+
+def _report(error: BaseException, delivery: Delivery) -> None:
+    where = f"reply {delivery.reply.id} through {delivery.reply.thread.adapter}, attempt {delivery.attempts}"
+    if isinstance(error, ChannelError):
+        log.warning("%s was not delivered: %s", where, error)
+    elif not isinstance(error, LeaseLost | NotStored):
+        log.error("%s was not delivered: the adapter failed", where, exc_info=error)
