@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from core.errors import ChannelError, DoorLost, LeaseLost, NotStored, RateLimited, Undeliverable
+from core.errors import ChannelError, DoorLost, LeaseLost, NotStored, RateLimited, Undeliverable, trace
 from core.hall import Hall
 from core.message import Chunk, PartId, Text
 from core.ports import Delivery, State
@@ -70,7 +70,7 @@ class StoredLedger:
 
 
 class Courier:
-    """Carries one leased delivery. `finished` is set once the row is done, given back or buried."""
+    """Carries one leased delivery: `carry` shows it, `settle` writes down how that ended."""
 
     def __init__(self, hall: Hall, delivery: Delivery, feed: Feed) -> None:
         self.delivery = delivery
@@ -89,16 +89,15 @@ class Courier:
         """Another reply was delivered; this one may be the head of its thread now."""
         self._became_head.set()
 
-    async def carry(self) -> bool:
-        """Shows the answer as the head of its thread. False where it was held back or the channel did not take it."""
+    async def carry(self) -> None:
+        """Shows the answer once it is the head of its thread; returns without where it was held back."""
         await self._until_head()
         if self._is_held:
-            return False
+            return
         self.has_started = True
         adapter = self._hall.adapters[self.delivery.reply.thread.adapter]
         ledger = StoredLedger(self._hall, self.delivery)
         await adapter.deliver(self.delivery, self._feed.chunks(), ledger)
-        return True
 
     async def settle(self, error: BaseException | None) -> None:
         """Writes down how the delivery ended, trying again while the database is away."""
@@ -152,4 +151,4 @@ def _report(error: BaseException, delivery: Delivery) -> None:
     if isinstance(error, ChannelError):
         log.warning("%s was not delivered: %s", where, error)
     elif not isinstance(error, LeaseLost | NotStored):
-        log.error("%s was not delivered: the adapter failed", where, exc_info=error)
+        log.error("%s was not delivered, the adapter failed: %s", where, trace(error))

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 from core.errors import NotStored
 from core.manuscript import Manuscript
-from core.ports import Draft, Drafts, State
 from core.message import ReplyId
+from core.ports import Draft, Drafts, State
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from inspect import cleandoc
+from traceback import format_tb
 
 
 class ParleyError(Exception):
@@ -75,3 +76,10 @@ class DoorLost(ChannelError):
 
 class Undeliverable(ChannelError):
     """The channel refuses this message for good; sending it again would not help."""
+
+
+def trace(error: BaseException) -> str:
+    """Where an error came from, without its message: a foreign message may quote what a person wrote."""
+    frames = "".join(format_tb(error.__traceback__)).rstrip()
+    sentence = str(error) if isinstance(error, ParleyError) else "(its message is kept out of the log)"
+    return f"{type(error).__name__} {sentence}\n{frames}"

@@ -1,0 +1,93 @@
+"""The control lane: stop, ratings, edits and deletions act at once and never wait behind the answer they concern."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from core.hall import Hall
+from core.language import language_of
+from core.message import Author, Command, Deleted, Edited, Feedback, Reply, Source
+from core.ports import Claim, Mark, State, Unit
+from core.texts import say
+
+log = logging.getLogger(__name__)
+
+_FEEDBACK_RETRY = timedelta(seconds=2)
+
+
+async def act(hall: Hall, claim: Claim) -> None:
+    """Does what one control event asks for and ends its row, in one transaction. Raises LeaseLost or NotStored."""
+    async with hall.store.unit() as unit:
+        match claim.event:
+            case Feedback() as feedback:
+                is_finished = await _rate(hall, unit, claim, feedback)
+            case Edited() as edited:
+                is_finished = await _edit(hall, unit, edited)
+            case Deleted() as deleted:
+                is_finished = await _delete(hall, unit, deleted)
+            case Command() as command:
+                is_finished = await _stop(hall, unit, claim, command)
+            case _:
+                is_finished = True
+        if is_finished:
+            await unit.inbox.finish(claim)
+
+
+async def _stop(hall: Hall, unit: Unit, claim: Claim, command: Command) -> bool:
+    if not hall.access.allows(command.author, command.thread):
+        await _answer(hall, unit, claim, command, "not_allowed")
+        return True
+    whose: Author | None = None if hall.access.is_admin(command.author) else command.author
+    if not await unit.inbox.mark(Mark.STOP, thread=command.thread, author=whose):
+        await _answer(hall, unit, claim, command, "nothing_to_stop")
+    return True
+
+
+async def _edit(hall: Hall, unit: Unit, edited: Edited) -> bool:
+    """An edit redoes an unfinished turn and corrects the history; it never starts a turn of its own."""
+    if hall.access.allows(edited.author, edited.thread) and await unit.threads.edit(
+        edited.thread, edited.message_id, edited.author, edited.text
+    ):
+        await unit.inbox.amend(edited.thread, edited.message_id, edited.text)
+    return True
+
+
+async def _delete(hall: Hall, unit: Unit, deleted: Deleted) -> bool:
+    """Also an administrator of the platform may delete, so whose hand it was does not matter."""
+    await unit.inbox.mark(Mark.ERASE, thread=deleted.thread, message_id=deleted.message_id)
+    await unit.threads.erase(deleted.thread, deleted.message_id)
+    return True
+
+
+async def _rate(hall: Hall, unit: Unit, claim: Claim, feedback: Feedback) -> bool:
+    """Whether the row is finished: a vote on an answer not known yet is tried again for a while."""
+    reply = await unit.ratings.resolve(feedback)
+    if reply is None:
+        if datetime.now(UTC) - claim.received_at < hall.terms.feedback_patience:
+            await unit.inbox.release(claim, _FEEDBACK_RETRY)
+            return False
+        hall.metrics.count("feedback", channel=feedback.author.adapter, score="unknown_target")
+        log.warning("a rating through %s names no answer of ours; it was dropped", feedback.author.adapter)
+        return True
+    if hall.access.allows(feedback.author, reply.thread):
+        await unit.ratings.record(feedback)
+        score = "none" if feedback.score is None else str(feedback.score)
+        hall.metrics.count("feedback", channel=feedback.author.adapter, score=score)
+    return True
+
+
+async def _answer(hall: Hall, unit: Unit, claim: Claim, command: Command, name: str) -> None:
+    """Leaves a sentence in the outbox, in answer to a command of this lane."""
+    reply = Reply(
+        id=claim.reply_id,
+        thread=command.thread,
+        asker=command.author,
+        in_reply_to=command.id,
+        text=say(name, language_of(command.args, command.author.locale)),
+        source=Source.HOUSE,
+    )
+    await unit.turns.begin(claim)
+    await unit.replies.open(claim, reply)
+    delivery = await unit.outbox.open(claim, reply, lease=hall.terms.lease)
+    await unit.replies.save(reply)
+    await unit.turns.move(reply.id, State.DELIVERING)
+    await unit.outbox.ready(delivery, keep=False)

@@ -1,0 +1,340 @@
+"""One turn, from its claim to the finished answer: a state machine whose every state is stored."""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from core.answer import conversation, within_context
+from core.delivery import Courier, Feed
+from core.drafting import Drafter
+from core.errors import Busy, EngineError, LeaseLost, NotStored, TooLong, trace
+from core.hall import Hall
+from core.history import within_budget
+from core.language import language_of
+from core.manuscript import Manuscript
+from core.message import Chunk, Command, CommandName, Message, Replace, Reply, ReplyId, Source, Text
+from core.ports import Claim, Delivery, Exchange, Mark, State, Unit
+from core.texts import say
+from core.turn import Turn, Utterance
+
+log = logging.getLogger(__name__)
+
+_STORE_RETRY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """The turn is answered by a fixed sentence of the house."""
+
+    name: str
+    state: State = State.DELIVERING
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The turn is answered by the line of middlewares. `replaces` is the answer to be written again."""
+
+    message: Message
+    newest: tuple[Exchange, ...]
+    route: str = ""
+    replaces: ReplyId | None = None
+
+
+Plan = Sentence | Question
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """The answer is final, and `carrying` is still showing it."""
+
+    courier: Courier
+    carrying: "asyncio.Task[None]"
+
+
+class Dialog:
+    """Works on one claimed event of the turn lane; `obey` and `lose` may be called while `answer` runs."""
+
+    def __init__(self, hall: Hall, claim: Claim, event: Message | Command) -> None:
+        self.claim = claim
+        self.courier: Courier | None = None
+        self.is_answered = False
+        self._hall = hall
+        self._event = event
+        # What was to be redone is being redone: the claimed event has the new text already.
+        self._mark = None if claim.mark is Mark.REDO else claim.mark
+        self._is_lost = False
+        self._writing: asyncio.Task[None] | None = None
+        self._manuscript = Manuscript()
+        self._feed = Feed()
+        self._language = language_of(event.text if isinstance(event, Message) else event.args, event.author.locale)
+
+    def obey(self, mark: Mark) -> None:
+        """The control lane wants something of this turn."""
+        self._mark = mark
+        self._interrupt()
+
+    def lose(self) -> None:
+        """Another process has taken the turn over: whatever is under way is discarded."""
+        self._is_lost = True
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+
+    async def answer(self) -> Handover | None:
+        """Writes the answer and stores it as final; None where it is left to the outbox to show it.
+
+        Raises LeaseLost where the turn is no longer ours and NotStored where it could not be begun.
+        """
+        plan, delivery = await self._begin()
+        self.courier = courier = Courier(self._hall, delivery, self._feed)
+        carrying = asyncio.create_task(courier.carry(), name=f"deliver {delivery.reply.id}")
+        is_handed_over = False
+        try:
+            state = await self._write(plan)
+            is_handed_over = await self._finish(delivery, courier, carrying, state)
+            self.is_answered = True
+        finally:
+            self._feed.close()
+            if not is_handed_over:
+                carrying.cancel()
+                await asyncio.gather(carrying, return_exceptions=True)
+        return Handover(courier, carrying) if is_handed_over else None
+
+    # ------------------------------------------------------------------------------------------------- what to answer
+
+    async def _begin(self) -> tuple[Plan, Delivery]:
+        async with self._hall.store.unit() as unit:
+            plan = await self._plan(unit)
+            reply = Reply(
+                id=self.claim.reply_id,
+                thread=self._event.thread,
+                asker=self._event.author,
+                in_reply_to=self._event.id,
+                replaces=plan.replaces if isinstance(plan, Question) else None,
+            )
+            await unit.turns.begin(self.claim)
+            await unit.replies.open(self.claim, reply)
+            delivery = await unit.outbox.open(self.claim, reply, lease=self._hall.terms.lease)
+        return plan, delivery
+
+    async def _plan(self, unit: Unit) -> Plan:
+        if self.claim.attempts > self._hall.terms.max_attempts:
+            return Sentence("failed", State.FAILED)
+        if not self._hall.access.allows(self._event.author, self._event.thread):
+            return Sentence("not_allowed", State.REFUSED)
+        if self._mark is Mark.STOP:
+            return Sentence("stopped", State.STOPPED)
+        if self._mark is Mark.ERASE:
+            return Sentence("deleted", State.STOPPED)
+        if isinstance(self._event, Message):
+            return await self._question(unit, self._event)
+        return await self._order(unit, self._event)
+
+    async def _order(self, unit: Unit, command: Command) -> Plan:
+        match command.name:
+            case CommandName.RESET:
+                await unit.threads.reset(self.claim)
+                return Sentence("reset")
+            case CommandName.CODE | CommandName.CHAT:
+                return await self._reroute(unit, command)
+            case CommandName.REGENERATE:
+                return await self._regenerate(unit, command)
+            case CommandName.CONFIRM:
+                return Sentence("nothing_to_confirm")
+            case _:
+                return Sentence("help")
+
+    async def _reroute(self, unit: Unit, command: Command) -> Plan:
+        """`/code` switches the thread; `/code some question` also answers the question."""
+        await unit.threads.route(command.thread, command.name)
+        if not command.args:
+            return Sentence(f"route_{command.name}")
+        return await self._question(unit, _as_message(command))
+
+    async def _regenerate(self, unit: Unit, command: Command) -> Plan:
+        reply = await (unit.replies.get(ReplyId(command.args)) if command.args else unit.replies.newest(command.thread))
+        if reply is None or reply.thread != command.thread or not self._may_touch(reply):
+            return Sentence("nothing_to_regenerate")
+        question = await unit.replies.question(reply.id)
+        if question is None:
+            return Sentence("nothing_to_regenerate")
+        return replace(await self._question(unit, question), replaces=reply.id)
+
+    def _may_touch(self, reply: Reply) -> bool:
+        return reply.asker.is_same_person(self._event.author) or self._hall.access.is_admin(self._event.author)
+
+    async def _question(self, unit: Unit, message: Message) -> Question:
+        self._language = language_of(message.text, message.author.locale)
+        newest = await unit.threads.history(message.thread, message.id, limit=self._hall.terms.history_page)
+        return Question(message, newest, (await unit.threads.facts(message.thread)).route)
+
+    # ---------------------------------------------------------------------------------------------------- the answer
+
+    async def _write(self, plan: Plan) -> State:
+        if isinstance(plan, Sentence):
+            self._say(plan.name)
+            return plan.state
+        drafter = self._drafter()
+        self._writing = asyncio.create_task(self._draw(plan, drafter), name=f"answer {self.claim.reply_id}")
+        if self._mark or self._is_lost:
+            self._interrupt()
+        try:
+            await asyncio.wait({self._writing})
+        finally:
+            self._interrupt()
+            await asyncio.gather(self._writing, return_exceptions=True)
+            await drafter.close()
+        if self._writing.cancelled():
+            return await self._interrupted()
+        return self._failed(error) if (error := self._writing.exception()) else self._manuscript.state
+
+    async def _draw(self, question: Question, drafter: Drafter) -> None:
+        turn = self._turn(question)
+        turn = replace(turn, history=await self._history(turn, question.newest))
+        async with aclosing(self._hall.answer(turn)) as chunks:
+            async for chunk in chunks:
+                self._take(chunk)
+                drafter.touch()
+        if self._manuscript.is_empty:
+            self._say("empty")
+        written = self._manuscript.written
+        if written is not None and written.finish == "length":
+            self._take(Text(f"\n\n*{say('truncated', self._language)}*", Source.HOUSE))
+
+    def _turn(self, question: Question) -> Turn:
+        terms, engine = self._hall.terms, self._hall.engine
+        return Turn(
+            message=question.message,
+            reply_id=self.claim.reply_id,
+            system=terms.system.get(self._language, ""),
+            model=question.route,
+            language=self._language,
+            params=within_context(terms.params, engine.model.context),
+            attempt=self.claim.attempts,
+            skips_cache=question.replaces is not None,
+        )
+
+    async def _history(self, turn: Turn, newest: tuple[Exchange, ...]) -> tuple[Utterance, ...]:
+        hall, message = self._hall, turn.message
+        page = hall.terms.history_page
+
+        async def read_more(cursor: int | None) -> Sequence[Exchange]:
+            if cursor is None or len(newest) < page:
+                return newest if cursor is None else ()
+            async with hall.store.unit() as unit:
+                return await unit.threads.history(message.thread, message.id, limit=page, before=cursor)
+
+        async def count(history: Sequence[Utterance]) -> int:
+            return await hall.engine.count(conversation(replace(turn, history=tuple(history))))
+
+        return await within_budget(read_more, count, hall.engine.model.context - turn.params.max_new_tokens)
+
+    def _take(self, chunk: Chunk) -> None:
+        self._manuscript.take(chunk)
+        self._feed.put(chunk)
+
+    def _say(self, name: str) -> None:
+        """Whatever was said so far gives way to the sentence `name`."""
+        sentence = say(name, self._language)
+        is_first = not self._manuscript.text
+        self._take(Text(sentence, Source.HOUSE) if is_first else Replace(sentence, Source.HOUSE))
+
+    async def _interrupted(self) -> State:
+        if self._is_lost:
+            raise LeaseLost
+        if self._mark is Mark.REDO:
+            async with self._hall.store.unit() as unit:
+                await unit.inbox.release(self.claim, timedelta(0))
+            raise LeaseLost("the question was edited and is answered anew.")
+        if self._mark is Mark.ERASE:
+            self._say("deleted")
+        elif self._manuscript.is_empty:
+            self._say("stopped")
+        return State.STOPPED
+
+    def _failed(self, error: BaseException) -> State:
+        if isinstance(error, NotStored | LeaseLost):
+            raise error
+        where = f"turn {self.claim.reply_id}, attempt {self.claim.attempts}"
+        if isinstance(error, TooLong | Busy):
+            log.warning("%s was not answered: %s", where, error)
+        else:
+            log.error("%s was not answered: %s", where, trace(error))
+        self._say(_sentence_for(error))
+        return State.FAILED
+
+    # ---------------------------------------------------------------------------------------------------- the finish
+
+    async def _finish(self, delivery: Delivery, courier: Courier, carrying: "asyncio.Task[None]", state: State) -> bool:
+        """Final text, end of the inbox row and readiness of the outbox row, at once; whether the courier goes on."""
+        reply = self._manuscript.fill(delivery.reply)
+        while not self._is_lost:
+            is_carrying = courier.hold() and not carrying.done()
+            try:
+                await self._commit(reply, replace(delivery, reply=reply), state, keep=is_carrying)
+            except NotStored:
+                await asyncio.sleep(_STORE_RETRY)
+            else:
+                self._measure(state)
+                return is_carrying
+        raise LeaseLost
+
+    async def _commit(self, reply: Reply, delivery: Delivery, state: State, *, keep: bool) -> None:
+        async with self._hall.store.unit() as unit:
+            await unit.replies.save(reply)
+            await unit.turns.move(reply.id, state, written=self._manuscript.written, first_text=True)
+            if self.claim.attempts > self._hall.terms.max_attempts:
+                await unit.inbox.bury(self.claim, f"not answered in {self._hall.terms.max_attempts} attempts")
+            else:
+                await unit.inbox.finish(self.claim)
+            await unit.outbox.ready(delivery, keep=keep)
+
+    def _measure(self, state: State) -> None:
+        channel = self._event.thread.adapter
+        seconds = (datetime.now(UTC) - self.claim.received_at).total_seconds()
+        outcome = State.DONE if state is State.DELIVERING else state
+        self._hall.metrics.count("turns", channel=channel, state=outcome)
+        self._hall.metrics.observe("turn_seconds", seconds, channel=channel)
+
+    def _drafter(self) -> Drafter:
+        async def on_first_text() -> None:
+            async with self._hall.store.unit() as unit:
+                await unit.turns.move(self.claim.reply_id, State.ANSWERING, first_text=True)
+
+        return Drafter(
+            self._hall.store.drafts,
+            self.claim.reply_id,
+            self._manuscript,
+            attempt=self.claim.attempts,
+            interval=self._hall.terms.draft_interval,
+            on_first_text=on_first_text,
+        )
+
+
+def _as_message(command: Command) -> Message:
+    return Message(
+        id=command.id,
+        thread=command.thread,
+        author=command.author,
+        sent_at=command.sent_at,
+        visibility=command.visibility,
+        return_address=command.return_address,
+        text=command.args,
+    )
+
+
+def _sentence_for(error: BaseException) -> str:
+    match error:
+        case Busy():
+            return "busy"
+        case TooLong():
+            return "too_long"
+        case EngineError():
+            return "unavailable"
+        case _:
+            return "failed"

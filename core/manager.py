@@ -1,0 +1,274 @@
+"""The DialogManager: claims what waits, runs a Dialog for each turn, and keeps every lease alive."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import aclosing, suppress
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from core.control import act
+from core.delivery import Courier, Feed
+from core.dialog import Dialog, Handover
+from core.errors import LeaseLost, NotStored, trace
+from core.hall import Hall
+from core.message import Command, Message, ReplyId
+from core.ports import Claim, Delivery, SignalKind
+
+log = logging.getLogger(__name__)
+
+_POLL = 1.0
+_CONTROL_BATCH = 16
+_OUTAGE_PAUSE = 0.5
+
+
+class DialogManager:
+    """One process's share of the work. `run` until cancelled, then `stop` lets what was begun come to its end.
+
+    Different threads run side by side, up to `terms.concurrency` answers at once; one thread strictly in order, over
+    any number of processes.
+    """
+
+    def __init__(self, hall: Hall) -> None:
+        self.owner = str(uuid4())
+        self._hall = hall
+        self._dialogs: dict[ReplyId, Dialog] = {}
+        self._couriers: dict[ReplyId, tuple[Courier, asyncio.Task[None]]] = {}
+        self._unclaimed: list[Claim] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._inbox_woken = asyncio.Event()
+        self._control_woken = asyncio.Event()
+        self._outbox_woken = asyncio.Event()
+        self._is_stopping = False
+
+    @property
+    def active(self) -> int:
+        """Turns being answered right now."""
+        return len(self._dialogs)
+
+    async def run(self) -> None:
+        """Works until cancelled. Survives a database outage."""
+        lease = self._hall.terms.lease.total_seconds()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._listen(), name="signals")
+            group.create_task(self._forever(self._claim_turns, self._inbox_woken, _POLL), name="turn lane")
+            group.create_task(self._forever(self._claim_controls, self._control_woken, _POLL), name="control lane")
+            group.create_task(self._forever(self._claim_deliveries, self._outbox_woken, _POLL), name="outbox")
+            group.create_task(self._forever(self._renew, asyncio.Event(), lease / 3), name="leases")
+            group.create_task(self._forever(self._reap, asyncio.Event(), _POLL), name="reaper")
+
+    async def stop(self, grace: timedelta) -> None:
+        """Claims nothing more and waits for what was begun, at most `grace`; the rest is given back to the queue."""
+        self._is_stopping = True
+        if self._tasks:
+            renewing = asyncio.create_task(
+                self._forever(self._renew, asyncio.Event(), self._hall.terms.lease.total_seconds() / 3)
+            )
+            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+            renewing.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        with suppress(NotStored):
+            await self._give_back()
+
+    # ------------------------------------------------------------------------------------------------------ the loops
+
+    async def _forever(self, step: Callable[[], Awaitable[bool]], woken: asyncio.Event, every: float) -> None:
+        """Repeats `step`: at once while it found something to do, else when woken or after `every` seconds."""
+        is_out = False
+        while True:
+            woken.clear()
+            try:
+                is_busy = await step()
+            except NotStored:
+                if not is_out:
+                    log.warning("the database is away; trying again until it is back")
+                is_out, is_busy = True, False
+                await asyncio.sleep(_OUTAGE_PAUSE)
+                continue
+            if is_out:
+                log.info("the database is back")
+                is_out = False
+            if not is_busy:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), every)
+
+    async def _listen(self) -> None:
+        async with aclosing(self._hall.store.signals()) as signals:
+            async for signal in signals:
+                match signal.kind:
+                    case SignalKind.INBOX:
+                        self._inbox_woken.set()
+                        self._control_woken.set()
+                    case SignalKind.OUTBOX:
+                        self._look_again()
+                    case SignalKind.MARK:
+                        if ReplyId(signal.key) in self._dialogs:
+                            await self._read_marks()
+                    case SignalKind.DRAFT:
+                        pass
+
+    def _look_again(self) -> None:
+        """Something was delivered or became ready: the outbox has a new head, for us or for a waiting courier."""
+        self._outbox_woken.set()
+        for dialog in self._dialogs.values():
+            if dialog.courier is not None:
+                dialog.courier.look_again()
+
+    async def _claim_turns(self) -> bool:
+        room = self._hall.terms.concurrency - len(self._dialogs)
+        if self._is_stopping or room <= 0:
+            return False
+        claims = await self._claim("turn", room)
+        for claim in claims:
+            if isinstance(claim.event, Message | Command):
+                self._dialogs[claim.reply_id] = dialog = Dialog(self._hall, claim, claim.event)
+                self._start(self._converse(dialog), f"turn {claim.event.thread.adapter} {claim.reply_id}")
+        return bool(claims)
+
+    async def _claim_controls(self) -> bool:
+        if self._is_stopping:
+            return False
+        claims = await self._claim("control", _CONTROL_BATCH)
+        await asyncio.gather(*(self._control(claim) for claim in claims))
+        return bool(claims)
+
+    async def _claim_deliveries(self) -> bool:
+        room = self._hall.terms.concurrency - len(self._couriers)
+        if self._is_stopping or room <= 0:
+            return False
+        async with self._hall.store.unit() as unit:
+            deliveries = await unit.outbox.claim(
+                owner=self.owner, doors=self._doors, limit=room, lease=self._hall.terms.lease
+            )
+        for delivery in deliveries:
+            courier = Courier(self._hall, delivery, Feed.of(delivery))
+            carrying = asyncio.create_task(courier.carry(), name=f"deliver {delivery.reply.id}")
+            self._see_off(Handover(courier, carrying))
+        return bool(deliveries)
+
+    async def _claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
+        async with self._hall.store.unit() as unit:
+            return await unit.inbox.claim(
+                lane, owner=self.owner, doors=self._doors, limit=limit, lease=self._hall.terms.lease
+            )
+
+    @property
+    def _doors(self) -> frozenset[str]:
+        return frozenset(self._hall.adapters)
+
+    async def _renew(self) -> bool:
+        await self._give_back()
+        await self._read_marks()
+        deliveries = self._deliveries()
+        if deliveries:
+            async with self._hall.store.unit() as unit:
+                held = await unit.outbox.renew(list(deliveries.values()), self._hall.terms.lease)
+            for reply_id in deliveries.keys() - held:
+                if reply_id in self._couriers:
+                    self._couriers[reply_id][1].cancel()
+        return False
+
+    async def _read_marks(self) -> None:
+        """Extends the leases of the turns at hand, which also tells what the control lane wants of them."""
+        working = {dialog.claim.id: dialog for dialog in self._dialogs.values() if not dialog.is_answered}
+        if not working:
+            return
+        async with self._hall.store.unit() as unit:
+            held = await unit.inbox.renew([dialog.claim for dialog in working.values()], self._hall.terms.lease)
+        for row, dialog in working.items():
+            if dialog.is_answered:
+                continue
+            if row not in held:
+                dialog.lose()
+            elif mark := held[row]:
+                dialog.obey(mark)
+
+    def _deliveries(self) -> dict[ReplyId, Delivery]:
+        waiting = {key: dialog.courier.delivery for key, dialog in self._dialogs.items() if dialog.courier is not None}
+        return waiting | {key: courier.delivery for key, (courier, _) in self._couriers.items()}
+
+    async def _reap(self) -> bool:
+        async with self._hall.store.unit() as unit:
+            rows = await unit.inbox.reap() + await unit.outbox.reap()
+        if rows:
+            log.warning("%d leases had run out; their turns are taken up again", rows)
+            self._inbox_woken.set()
+            self._control_woken.set()
+            self._outbox_woken.set()
+        return False
+
+    async def _give_back(self) -> None:
+        """Releases the claims whose dialogs could not even begin, so that they need not wait for the lease to end."""
+        while self._unclaimed:
+            with suppress(LeaseLost):
+                async with self._hall.store.unit() as unit:
+                    await unit.inbox.release(self._unclaimed[-1], timedelta(0))
+            self._unclaimed.pop()
+
+    # ------------------------------------------------------------------------------------------------------- the work
+
+    def _start(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _converse(self, dialog: Dialog) -> None:
+        handover: Handover | None = None
+        try:
+            handover = await dialog.answer()
+        except LeaseLost as lost:
+            log.info("turn %s was given up: %s", dialog.claim.reply_id, lost)
+        except (NotStored, asyncio.CancelledError) as error:
+            self._unclaimed.append(dialog.claim)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+        except Exception as error:
+            # The row stays leased and is taken up again when the lease ends; after some tries a sentence is said.
+            log.error("turn %s failed: %s", dialog.claim.reply_id, trace(error))
+        finally:
+            del self._dialogs[dialog.claim.reply_id]
+            self._inbox_woken.set()
+            self._outbox_woken.set()
+        if handover is not None:
+            self._see_off(handover)
+
+    def _see_off(self, handover: Handover) -> None:
+        reply_id = handover.courier.delivery.reply.id
+        self._couriers[reply_id] = (handover.courier, handover.carrying)
+        self._start(self._settle(handover), f"settle {reply_id}")
+
+    async def _settle(self, handover: Handover) -> None:
+        """Waits for the last call to the platform and writes down how it ended."""
+        courier, carrying = handover.courier, handover.carrying
+        try:
+            await asyncio.wait({carrying})
+            if not carrying.cancelled():
+                with suppress(LeaseLost):
+                    await courier.settle(carrying.exception())
+        finally:
+            carrying.cancel()
+            self._couriers.pop(courier.delivery.reply.id, None)
+            self._look_again()
+
+    async def _control(self, claim: Claim) -> None:
+        try:
+            await act(self._hall, claim)
+        except LeaseLost:
+            pass
+        except NotStored:
+            self._unclaimed.append(claim)
+        except Exception as error:
+            log.error("control event %d failed: %s", claim.id, trace(error))
+            await self._bury_or_retry(claim)
+        self._outbox_woken.set()
+
+    async def _bury_or_retry(self, claim: Claim) -> None:
+        with suppress(LeaseLost, NotStored):
+            async with self._hall.store.unit() as unit:
+                if claim.attempts >= self._hall.terms.max_attempts:
+                    await unit.inbox.bury(claim, "failed at every attempt")
+                else:
+                    await unit.inbox.release(claim, timedelta(seconds=claim.attempts))
