@@ -64,7 +64,7 @@ class Dialog:
         self._hall = hall
         self._event = event
         # What was to be redone is being redone: the claimed event has the new text already.
-        self._mark = None if claim.mark is Mark.REDO else claim.mark
+        self._mark: Mark | None = None if claim.mark is Mark.REDO else claim.mark
         self._is_lost = False
         self._writing: asyncio.Task[None] | None = None
         self._manuscript = Manuscript()

@@ -52,18 +52,18 @@ class DialogManager:
         lease = self._hall.terms.lease.total_seconds()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(), name="signals")
-            group.create_task(self._forever(self._claim_turns, self._inbox_woken, _POLL), name="turn lane")
-            group.create_task(self._forever(self._claim_controls, self._control_woken, _POLL), name="control lane")
-            group.create_task(self._forever(self._claim_deliveries, self._outbox_woken, _POLL), name="outbox")
-            group.create_task(self._forever(self._renew, asyncio.Event(), lease / 3), name="leases")
-            group.create_task(self._forever(self._reap, asyncio.Event(), _POLL), name="reaper")
+            group.create_task(self._forever("turn lane", self._claim_turns, self._inbox_woken, _POLL))
+            group.create_task(self._forever("control lane", self._claim_controls, self._control_woken, _POLL))
+            group.create_task(self._forever("outbox", self._claim_deliveries, self._outbox_woken, _POLL))
+            group.create_task(self._forever("leases", self._renew, asyncio.Event(), lease / 3))
+            group.create_task(self._forever("reaper", self._reap, asyncio.Event(), _POLL))
 
     async def stop(self, grace: timedelta) -> None:
         """Claims nothing more and waits for what was begun, at most `grace`; the rest is given back to the queue."""
         self._is_stopping = True
         if self._tasks:
             renewing = asyncio.create_task(
-                self._forever(self._renew, asyncio.Event(), self._hall.terms.lease.total_seconds() / 3)
+                self._forever("leases", self._renew, asyncio.Event(), self._hall.terms.lease.total_seconds() / 3)
             )
             await asyncio.wait(self._tasks, timeout=grace.total_seconds())
             renewing.cancel()
@@ -75,7 +75,9 @@ class DialogManager:
 
     # ------------------------------------------------------------------------------------------------------ the loops
 
-    async def _forever(self, step: Callable[[], Awaitable[bool]], woken: asyncio.Event, every: float) -> None:
+    async def _forever(
+        self, name: str, step: Callable[[], Awaitable[bool]], woken: asyncio.Event, every: float
+    ) -> None:
         """Repeats `step`: at once while it found something to do, else when woken or after `every` seconds."""
         is_out = False
         while True:
@@ -85,8 +87,13 @@ class DialogManager:
             except NotStored:
                 if not is_out:
                     log.warning("the database is away; trying again until it is back")
-                is_out, is_busy = True, False
+                is_out = True
                 await asyncio.sleep(_OUTAGE_PAUSE)
+                continue
+            except Exception as error:
+                # One row that breaks a step must not end the work on all the others.
+                log.error("%s failed and is tried again: %s", name, trace(error))
+                await asyncio.sleep(_POLL)
                 continue
             if is_out:
                 log.info("the database is back")

@@ -1,0 +1,233 @@
+"""Where everything meets: the house is built, opened, and closed again."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from time import monotonic
+
+from aiohttp import web
+
+from adapters.console import ConsoleAdapter, ConsoleSettings
+from bot.config import Config, EngineSettings, Settings
+from bot.telemetry import PrometheusMetrics
+from bot.texts import say
+from bot.web import make_app, metrics_route
+from core.answer import answer_with
+from core.engine import EchoEngine, LocalEngine, demo_folder
+from core.errors import Misconfigured, NotStored
+from core.hall import Hall
+from core.manager import DialogManager
+from core.message import Event
+from core.ports import Adapter, Engine, Model, Receipt, Store
+from core.store import PostgresStore
+from core.store.embedded import start as start_embedded
+from core.store.keys import Keys, make_development_key
+from core.store.schema import upgrade
+from core.turn import compose
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[str], None]
+
+# An event must be stored well before the first platform gives up waiting (Slack: 3 s).
+_INTAKE_SECONDS = 2.5
+_GAUGE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class House:
+    """Everything that was wired together, while it is open."""
+
+    config: Config
+    store: Store
+    engine: Engine
+    metrics: PrometheusMetrics
+    adapters: Mapping[str, Adapter]
+    manager: DialogManager
+    is_engine_ready: bool = False
+
+    async def accept(self, events: Sequence[Event]) -> tuple[Receipt, ...]:
+        """Stores events; raises NotStored where the database is away or too slow for a platform to wait for."""
+        channel = _channel(events)
+        began = monotonic()
+        try:
+            async with asyncio.timeout(_INTAKE_SECONDS), self.store.unit() as unit:
+                receipts = await unit.inbox.add(events)
+        except (NotStored, TimeoutError):
+            self.metrics.count("events", len(events), channel=channel, outcome="not_stored")
+            raise NotStored from None
+        self.metrics.observe("intake_seconds", monotonic() - began, channel=channel)
+        for receipt in receipts:
+            self.metrics.count("events", channel=channel, outcome="new" if receipt.is_new else "repeated")
+        return receipts
+
+    async def why_not_ready(self) -> str:
+        """What a question would still have to wait for; "" where it would be answered."""
+        if not self.is_engine_ready:
+            return "engine"
+        try:
+            await self.store.check()
+        except NotStored:
+            return "database"
+        return ""
+
+    def model(self) -> Model | None:
+        return self.engine.model if self.is_engine_ready else None
+
+
+def _channel(events: Sequence[Event]) -> str:
+    return events[0].author.adapter if events else "none"
+
+
+@asynccontextmanager
+async def open_house(config: Config, progress: Progress) -> AsyncIterator[House]:
+    """A house that answers, with its address bound; leaving it ends what was begun and closes everything.
+
+    The address is bound before the model is loaded, so that `/healthz` and `/readyz` can tell what is going on.
+    Raises Misconfigured, NotStored, or OSError where the address is taken.
+    """
+    settings = config.settings
+    async with AsyncExitStack() as stack:
+        store = await _open_store(config, progress, stack)
+        engine = make_engine(settings.engine)
+        house = await _wire(config, store, engine)
+        await _serve(house, stack)
+        progress(say("serve_engine", model=settings.engine.model))
+        await engine.start()
+        stack.push_async_callback(engine.stop)
+        await stack.enter_async_context(_working(house))
+        house.is_engine_ready = True
+        house.metrics.gauge("info", 1, model=engine.model.version)
+        yield house
+        house.is_engine_ready = False
+
+
+async def _wire(config: Config, store: Store, engine: Engine) -> House:
+    settings = config.settings
+    metrics = PrometheusMetrics()
+    adapters: dict[str, Adapter] = {}
+    answer = compose([], answer_with(engine))
+    hall = Hall(store, adapters, engine, answer, metrics, settings.who_may(), settings.terms())
+    house = House(config, store, engine, metrics, adapters, DialogManager(hall))
+    if settings.console.enabled:
+        adapters["console"] = ConsoleAdapter(
+            await _console_settings(settings, store), drafts=store.drafts, archive=store.archive, model=house.model
+        )
+    return house
+
+
+async def _console_settings(settings: Settings, store: Store) -> ConsoleSettings:
+    server, console = settings.server, settings.console
+    known = {"127.0.0.1", "localhost", "[::1]"} if server.is_loopback else {server.host}
+    return ConsoleSettings(
+        secret=await _kept_secret(store, "console/cookies"),
+        tokens=console.tokens,
+        allowed_hosts=frozenset(known | set(console.allowed_hosts)),
+        allowed_origins=frozenset(console.allowed_origins),
+        is_loopback=server.is_loopback,
+        answer_timeout=timedelta(seconds=console.answer_seconds),
+    )
+
+
+async def _kept_secret(store: Store, name: str) -> bytes:
+    """32 random bytes, made by whichever process comes first and the same for all of them."""
+    async with store.leader(f"secret {name}").hold():
+        value = await store.secrets.get(name)
+        if value is None:
+            value = secrets.token_bytes(32)
+            await store.secrets.put(name, value)
+        return value
+
+
+def make_engine(settings: EngineSettings) -> Engine:
+    """The engine the settings name, not yet loaded."""
+    if settings.backend == "echo":
+        return EchoEngine()
+    return LocalEngine(
+        demo_folder() if settings.model == "demo" else settings.model,
+        device=settings.device,
+        dtype=settings.dtype,
+        slots=settings.slots,
+        max_waiting=settings.max_waiting,
+        threads=settings.threads or None,
+    )
+
+
+# -------------------------------------------------------------------------------------------------- opening, closing
+
+
+async def _open_store(config: Config, progress: Progress, stack: AsyncExitStack) -> PostgresStore:
+    url = config.secrets.database_url
+    if url is None:
+        progress(say("serve_database"))
+        embedded = await asyncio.to_thread(start_embedded, config.data_dir / "pg")
+        stack.callback(embedded.stop)
+        url = embedded.url
+    progress(say("serve_migrate"))
+    await asyncio.to_thread(upgrade, url)
+    store = PostgresStore(url, load_keys(config), pool_size=config.settings.database.pool_size)
+    await store.start()
+    stack.push_async_callback(store.stop)
+    return store
+
+
+def load_keys(config: Config) -> Keys:
+    """The sealing keys of the environment, else a development key under the data directory."""
+    if config.secrets.keys:
+        return Keys.parse(config.secrets.keys)
+    if config.settings.production:
+        raise Misconfigured(say("config_missing_parley_keys"))
+    file = config.data_dir / "keys"
+    keys = make_development_key(file)
+    log.warning(say("serve_development_key", file=file))
+    return keys
+
+
+async def _serve(house: House, stack: AsyncExitStack) -> None:
+    settings, token = house.config.settings.server, house.config.secrets.metrics_token
+    console = house.adapters.get("console")
+    routes = console.routes(house.accept) if isinstance(console, ConsoleAdapter) else []
+    webhooks = [adapter for adapter in house.adapters.values() if adapter is not console]
+    if settings.metrics_host:
+        apart = web.Application()
+        apart.add_routes([metrics_route(house.metrics, token, is_loopback=True)])
+        await _bind(apart, settings.metrics_host, settings.metrics_port, stack)
+    else:
+        routes = [*routes, metrics_route(house.metrics, token, is_loopback=settings.is_loopback)]
+    app = make_app(routes=routes, webhooks=webhooks, accept=house.accept, ready=house.why_not_ready)
+    await _bind(app, settings.host, settings.port, stack)
+
+
+async def _bind(app: web.Application, host: str, port: int, stack: AsyncExitStack) -> None:
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, host, port).start()
+
+
+@asynccontextmanager
+async def _working(house: House) -> AsyncIterator[None]:
+    working = asyncio.create_task(house.manager.run(), name="dialog manager")
+    gauging = asyncio.create_task(_gauge(house), name="gauges")
+    try:
+        yield
+    finally:
+        gauging.cancel()
+        working.cancel()
+        await asyncio.gather(working, gauging, return_exceptions=True)
+        await house.manager.stop(timedelta(seconds=house.config.settings.server.shutdown_seconds))
+
+
+async def _gauge(house: House) -> None:
+    while True:
+        house.metrics.gauge("turns_active", house.manager.active)
+        try:
+            async with house.store.unit() as unit:
+                house.metrics.gauge("inbox_waiting", await unit.inbox.waiting())
+        except NotStored:
+            log.debug("the queue could not be counted")
+        await asyncio.sleep(_GAUGE_SECONDS)

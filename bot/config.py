@@ -1,0 +1,328 @@
+"""app.yaml and the environment as frozen settings, read once; the only room that looks at the environment."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from difflib import get_close_matches
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from bot.texts import say
+from core.access import Access, Rule
+from core.errors import Misconfigured
+from core.hall import Terms
+from core.turn import SamplingParams
+
+DEFAULT_FILE = Path("app.yaml")
+
+_SECRETS = ("DATABASE_URL", "PARLEY_KEYS", "PARLEY_METRICS_TOKEN")
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
+
+
+class ServerSettings(_Section):
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    shutdown_seconds: float = Field(30, ge=0)
+    metrics_host: str = ""
+    metrics_port: int = Field(9464, ge=0, le=65535)
+
+    @property
+    def is_loopback(self) -> bool:
+        return is_loopback(self.host)
+
+
+class LogSettings(_Section):
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["console", "json"] = "console"
+
+
+class DatabaseSettings(_Section):
+    pool_size: int = Field(10, ge=2, le=200)
+
+
+class EngineSettings(_Section):
+    backend: Literal["local", "echo"] = "local"
+    model: str = Field("demo", min_length=1)
+    device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    slots: int = Field(16, ge=1, le=1024)
+    max_waiting: int = Field(96, ge=0)
+    threads: int = Field(0, ge=0, le=1024)
+
+
+class AnswerSettings(_Section):
+    temperature: float = Field(0.6, ge=0, le=5)
+    top_p: float = Field(0.95, gt=0, le=1)
+    top_k: int = Field(0, ge=0)
+    repetition_penalty: float = Field(1.0, gt=0, le=5)
+    max_new_tokens: int = Field(1024, ge=1)
+    system_en: str = "You are Parley, a private assistant. Answer briefly and honestly."
+    system_zh: str = "你是 Parley，一个私有的助手。请简短而诚实地回答。"
+
+
+class TurnSettings(_Section):
+    concurrency: int = Field(32, ge=1, le=1024)
+    lease_seconds: float = Field(10, ge=1, le=600)
+    max_attempts: int = Field(5, ge=1, le=100)
+    draft_seconds: float = Field(0.5, gt=0, le=10)
+
+
+class ConsoleChannelSettings(_Section):
+    enabled: bool = True
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    answer_seconds: float = Field(300, gt=0)
+    tokens: Mapping[str, str] = Field(default_factory=dict)
+
+    @field_validator("tokens")
+    @classmethod
+    def _are_hashes(cls, tokens: Mapping[str, str]) -> Mapping[str, str]:
+        for name, digest in tokens.items():
+            if len(digest) != 64 or not set(digest.lower()) <= set("0123456789abcdef"):
+                raise ValueError(say("config_token", name=name))
+        return tokens
+
+
+class AccessRule(_Section):
+    workspaces: frozenset[str] = frozenset()
+    channels: frozenset[str] = frozenset()
+    admins: frozenset[str] = frozenset()
+    guests: bool = False
+    externals: bool = False
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, validated. Sections have the names they have in app.yaml."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PARLEY_", env_nested_delimiter="__", frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    data_dir: Path = Path("var")
+    production: bool = False
+    server: ServerSettings = ServerSettings()
+    log: LogSettings = LogSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    engine: EngineSettings = EngineSettings()
+    answers: AnswerSettings = AnswerSettings()
+    turns: TurnSettings = TurnSettings()
+    console: ConsoleChannelSettings = ConsoleChannelSettings()
+    access: Mapping[str, AccessRule] = Field(default_factory=dict)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+    def terms(self) -> Terms:
+        answers, turns = self.answers, self.turns
+        return Terms(
+            lease=timedelta(seconds=turns.lease_seconds),
+            max_attempts=turns.max_attempts,
+            concurrency=turns.concurrency,
+            draft_interval=turns.draft_seconds,
+            params=SamplingParams(
+                temperature=answers.temperature,
+                top_p=answers.top_p,
+                top_k=answers.top_k,
+                repetition_penalty=answers.repetition_penalty,
+                max_new_tokens=answers.max_new_tokens,
+            ),
+            system={"en": answers.system_en, "zh": answers.system_zh},
+        )
+
+    def who_may(self) -> Access:
+        return Access({name: Rule(**rule.model_dump()) for name, rule in self.access.items()})
+
+
+@dataclass(frozen=True, slots=True)
+class HouseSecrets:
+    """What must not stand in app.yaml. Never printed: the representation is empty."""
+
+    database_url: str | None = field(default=None, repr=False)
+    keys: str | None = field(default=None, repr=False)
+    metrics_token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The settings, the secrets, and where they came from."""
+
+    settings: Settings
+    secrets: HouseSecrets
+    file: Path | None
+
+    @property
+    def data_dir(self) -> Path:
+        return ((self.file.parent if self.file else Path.cwd()) / self.settings.data_dir).resolve()
+
+
+def load(file: Path | None = None) -> Config:
+    """Reads app.yaml (the one named, else the one here, else none) and the environment.
+
+    Raises Misconfigured with a line for each fault: where it stands, what is wrong, what to do.
+    """
+    path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    values, lines = _read(path) if path else ({}, {})
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise Misconfigured("\n".join(_explain(item, path, lines) for item in error.errors())) from None
+    secrets = HouseSecrets(*(_secret(name) for name in _SECRETS))
+    _check(settings, secrets)
+    return Config(settings, secrets, path)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches this address."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def unknown_variables() -> tuple[str, ...]:
+    """PARLEY_ variables that set nothing: most likely misspelt."""
+    known = {f"PARLEY_{name.upper()}" for name in Settings.model_fields} | set(_SECRETS)
+    known |= {f"{name}_FILE" for name in _SECRETS}
+    return tuple(
+        name for name in sorted(os.environ) if name.startswith("PARLEY_") and name.split("__")[0].upper() not in known
+    )
+
+
+def operator_language() -> str:
+    """The language of the terminal: "zh" or "en"."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "zh" if locale.lower().startswith("zh") else "en"
+
+
+def go_offline() -> None:
+    """Model libraries stay away from the network unless a model is pulled on purpose."""
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def _secret(name: str) -> str | None:
+    if value := os.environ.get(name):
+        return value
+    if not (file := os.environ.get(f"{name}_FILE")):
+        return None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip() or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(say("config_secret_file", name=name, file=file, error=type(error).__name__)) from None
+
+
+def _check(settings: Settings, secrets: HouseSecrets) -> None:
+    missing = [
+        name for name, value in (("PARLEY_KEYS", secrets.keys), ("DATABASE_URL", secrets.database_url)) if not value
+    ]
+    if settings.production and missing:
+        raise Misconfigured("\n".join(say(f"config_missing_{name.lower()}") for name in missing))
+    if settings.console.enabled and not settings.server.is_loopback and not settings.console.tokens:
+        raise Misconfigured(say("config_open_door", host=settings.server.host))
+    if settings.server.metrics_host and not is_loopback(settings.server.metrics_host) and not secrets.metrics_token:
+        raise Misconfigured(say("config_open_metrics", host=settings.server.metrics_host))
+
+
+# ------------------------------------------------------------------------------------------------------- the file
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
+    """The file's values, and the line each key stands on."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        values = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(say("config_unreadable", file=path, error=type(error).__name__)) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{path}:{mark.line + 1}" if mark else str(path)
+        raise Misconfigured(say("config_yaml", where=where, problem=getattr(error, "problem", ""))) from None
+    if values is None:
+        return {}, {}
+    if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
+        raise Misconfigured(say("config_yaml", where=path, problem="key: value"))
+    return values, dict(_lines(node, (), path))
+
+
+def _lines(node: yaml.MappingNode, above: tuple[str, ...], path: Path) -> Iterator[tuple[tuple[str, ...], int]]:
+    seen: set[str] = set()
+    for key, value in node.value:
+        here = (*above, str(key.value))
+        line = key.start_mark.line + 1
+        if key.value in seen:
+            raise Misconfigured(say("config_twice", where=f"{path}:{line}", key=".".join(here)))
+        seen.add(key.value)
+        yield here, line
+        if isinstance(value, yaml.MappingNode):
+            yield from _lines(value, here, path)
+
+
+def _explain(item: ErrorDetails, path: Path | None, lines: Mapping[tuple[str, ...], int]) -> str:
+    keys = tuple(str(part) for part in item["loc"] if not isinstance(part, int))
+    key = ".".join(str(part) for part in item["loc"])
+    line = next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), None)
+    variable = "PARLEY_" + "__".join(keys).upper()
+    where = variable if variable in os.environ else f"{path}:{line}" if line else str(path or variable)
+    if item["type"] == "extra_forbidden":
+        return say("config_unknown", where=where, key=key, remedy=_remedy(keys))
+    return say("config_value", where=where, key=key, problem=_problem(item))
+
+
+def _remedy(keys: tuple[str, ...]) -> str:
+    if any(word in keys[-1].lower() for word in ("url", "secret", "password", "token", "key")):
+        return say("config_no_secrets", names=", ".join(_SECRETS))
+    names = list(_names(Settings, keys[:-1]))
+    if close := get_close_matches(keys[-1], names, n=1):
+        return say("config_did_you_mean", name=close[0])
+    return say("config_choices", names=", ".join(names))
+
+
+def _names(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[str]:
+    for name in above:
+        kind = model.model_fields[name].annotation if name in model.model_fields else None
+        model = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else AccessRule
+    yield from model.model_fields
+
+
+def _problem(item: ErrorDetails) -> str:
+    context = item.get("ctx", {})
+    match item["type"]:
+        case "int_parsing" | "int_type" | "int_from_float":
+            return say("config_int")
+        case "float_parsing" | "float_type":
+            return say("config_number")
+        case "bool_parsing" | "bool_type":
+            return say("config_bool")
+        case "greater_than_equal" | "less_than_equal" | "greater_than" | "less_than":
+            name, bound = next(iter(context.items()))
+            return say(f"config_{name}", bound=bound)
+        case "literal_error":
+            return say("config_one_of", choices=context.get("expected", ""))
+        case "string_type" | "string_too_short":
+            return say("config_string")
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return say("config_section")
+        case "value_error":
+            return str(context.get("error", item["msg"]))
+        case _:
+            return item["msg"]

@@ -1,0 +1,201 @@
+"""What the command line says to the operator, in English and Chinese; the terminal's locale chooses."""
+
+_TEXTS: dict[str, tuple[str, str]] = {
+    "config_unreadable": (
+        "{file} cannot be read ({error}). Check its path and that this account may read it.",
+        "无法读取 {file}（{error}）。请检查路径，以及当前账号是否有读取权限。",
+    ),
+    "config_yaml": (
+        "{where}: this is not valid YAML ({problem}). Check the indentation and the colons around this line.",
+        "{where}：不是有效的 YAML（{problem}）。请检查这一行附近的缩进和冒号。",
+    ),
+    "config_twice": (
+        "{where}: `{key}` is set twice. Remove one of them.",
+        "{where}：`{key}` 设置了两次。请删除其中一个。",
+    ),
+    "config_unknown": ("{where}: `{key}` is not a setting. {remedy}", "{where}：没有 `{key}` 这个设置。{remedy}"),
+    "config_value": ("{where}: `{key}` {problem}", "{where}：`{key}` {problem}"),
+    "config_did_you_mean": ("Did you mean `{name}`?", "是不是想写 `{name}`？"),
+    "config_choices": ("Here one can set: {names}.", "这里可以设置：{names}。"),
+    "config_no_secrets": (
+        "Secrets do not stand in app.yaml: set them in the environment ({names}) or in a file named by NAME_FILE.",
+        "密钥和口令不写在 app.yaml 里：请用环境变量（{names}）或用 NAME_FILE 指定的文件提供。",
+    ),
+    "config_int": ("must be a whole number, such as 8.", "必须是整数，例如 8。"),
+    "config_number": ("must be a number, such as 0.5.", "必须是数字，例如 0.5。"),
+    "config_bool": ("must be true or false.", "必须是 true 或 false。"),
+    "config_string": ("must be a text that is not empty.", "必须是非空文本。"),
+    "config_section": ("must be a section with settings of its own below it.", "必须是一个小节，设置写在它的下面。"),
+    "config_one_of": ("must be one of {choices}.", "必须是以下之一：{choices}。"),
+    "config_ge": ("must be {bound} or more.", "必须大于或等于 {bound}。"),
+    "config_le": ("must be {bound} or less.", "必须小于或等于 {bound}。"),
+    "config_gt": ("must be more than {bound}.", "必须大于 {bound}。"),
+    "config_lt": ("must be less than {bound}.", "必须小于 {bound}。"),
+    "config_token": (
+        "{name} must be the SHA-256 of a token, 64 hexadecimal digits. `parley token {name}` makes both.",
+        "{name} 必须是令牌的 SHA-256，即 64 位十六进制数。运行 `parley token {name}` 可以同时生成两者。",
+    ),
+    "config_secret_file": (
+        "{name}_FILE names {file}, which cannot be read ({error}). Check its path and that this account may read it.",
+        "{name}_FILE 指向 {file}，但无法读取（{error}）。请检查路径，以及当前账号是否有读取权限。",
+    ),
+    "config_missing_parley_keys": (
+        "production needs PARLEY_KEYS: without it nothing can be sealed. `parley key` makes one; keep a safe copy.",
+        "生产模式需要 PARLEY_KEYS：没有它就无法加密存储。运行 `parley key` 生成一个，并妥善保存副本。",
+    ),
+    "config_missing_database_url": (
+        "production needs DATABASE_URL: postgresql://user:password@host/name. The embedded one is for trying out.",
+        "生产模式需要 DATABASE_URL：postgresql://user:password@host/name。内置数据库只适合单机使用。",
+    ),
+    "config_open_door": (
+        "server.host is {host}: others could reach the console without signing in. Add console.tokens "
+        "(`parley token NAME` makes one), or bind 127.0.0.1.",
+        "server.host 是 {host}：其他人不登录就能访问控制台。请添加 console.tokens（`parley token NAME` 可生成），"
+        "或绑定 127.0.0.1。",
+    ),
+    "config_open_metrics": (
+        "server.metrics_host is {host}: others could read the metrics. Set PARLEY_METRICS_TOKEN, or use 127.0.0.1.",
+        "server.metrics_host 是 {host}：其他人可以读取指标。请设置 PARLEY_METRICS_TOKEN，或使用 127.0.0.1。",
+    ),
+    "serve_database": ("Starting the embedded database", "正在启动内置数据库"),
+    "serve_migrate": ("Bringing the database up to date", "正在更新数据库结构"),
+    "serve_engine": ("Loading the model {model}", "正在加载模型 {model}"),
+    "serve_ready": (
+        "Parley answers on {url} with {model}. Stop it with Ctrl+C.",
+        "Parley 已就绪：{url}，使用模型 {model}。按 Ctrl+C 停止。",
+    ),
+    "serve_address": (
+        "{host}:{port} is in use by another program. Stop that one, or choose another port: "
+        "PARLEY_SERVER__PORT=8081 parley serve",
+        "{host}:{port} 已被其他程序占用。请停止该程序，或换一个端口：PARLEY_SERVER__PORT=8081 parley serve",
+    ),
+    "serve_development_key": (
+        "PARLEY_KEYS is not set, so a development key in {file} seals what is stored. Keep a copy: without it nothing "
+        "can be read again. For production set PARLEY_KEYS (`parley key` makes one).",
+        "未设置 PARLEY_KEYS，因此用 {file} 中的开发密钥加密存储内容。请保留副本：没有它，任何内容都无法再读取。"
+        "生产环境请设置 PARLEY_KEYS（`parley key` 可生成）。",
+    ),
+    "serve_stopping": (
+        "Stopping: {count} answers may still end. Press Ctrl+C again to leave at once.",
+        "正在停止：还有 {count} 个回答等待完成。再按一次 Ctrl+C 立即退出。",
+    ),
+    "failed": ("Parley could not start: {problem}", "Parley 无法启动：{problem}"),
+    "check_settings": ("settings", "设置"),
+    "check_settings_file": ("read from {file}", "读取自 {file}"),
+    "check_settings_none": (
+        "no app.yaml here, so the defaults apply. Copy the one of the checkout to change something.",
+        "这里没有 app.yaml，使用默认值。需要修改时请复制代码目录中的那一份。",
+    ),
+    "check_variable": ("{name} sets nothing; check its spelling.", "{name} 没有对应的设置；请检查拼写。"),
+    "check_keys": ("sealing keys", "加密密钥"),
+    "check_keys_ok": ("{count} keys, number {primary} seals what is new", "{count} 个密钥，新内容由 {primary} 号加密"),
+    "check_keys_development": (
+        "development key {file}; set PARLEY_KEYS for production (`parley key` makes one)",
+        "开发密钥 {file}；生产环境请设置 PARLEY_KEYS（`parley key` 可生成）",
+    ),
+    "check_keys_later": ("none yet: the first start makes one in {file}", "还没有：首次启动时会生成在 {file}"),
+    "check_database": ("database", "数据库"),
+    "check_database_ok": ("reachable, schema {version}", "可以连接，结构版本 {version}"),
+    "check_database_old": (
+        "reachable, but its schema is {version} and this release needs {head}: run `parley db upgrade`.",
+        "可以连接，但结构版本是 {version}，本版本需要 {head}：请运行 `parley db upgrade`。",
+    ),
+    "check_database_away": (
+        "not reachable. Check DATABASE_URL, that the server runs, and that this machine may connect to it.",
+        "无法连接。请检查 DATABASE_URL、数据库服务是否在运行，以及本机是否有权连接。",
+    ),
+    "check_database_embedded": ("embedded, kept in {folder}", "内置数据库，保存在 {folder}"),
+    "check_database_no_package": (
+        "DATABASE_URL is not set and the embedded database is not installed: pip install 'parley[embedded]'.",
+        "未设置 DATABASE_URL，也没有安装内置数据库：pip install 'parley[embedded]'。",
+    ),
+    "check_engine": ("model", "模型"),
+    "check_engine_demo": (
+        "the bundled demo model. For real answers set engine.model in app.yaml to a DeepSeek model (README, “Load a "
+        "real model”).",
+        "内置演示模型。要获得真正的回答，请在 app.yaml 中把 engine.model 设为 DeepSeek 模型"
+        "（见 README“加载真正的模型”）。",
+    ),
+    "check_engine_folder": ("{model} is a folder with a model in it", "{model} 是一个包含模型的文件夹"),
+    "check_engine_hub": (
+        "{model} must already be in this machine's model cache; it is not downloaded at start.",
+        "{model} 必须已经在本机的模型缓存中；启动时不会下载。",
+    ),
+    "check_engine_missing": (
+        "the folder {model} has no config.json. Check engine.model in app.yaml.",
+        "文件夹 {model} 中没有 config.json。请检查 app.yaml 中的 engine.model。",
+    ),
+    "check_engine_echo": ("echo: it only says the question back", "echo：只会重复问题"),
+    "check_console": ("console channel", "控制台频道"),
+    "check_console_ok": (
+        "on http://{host}:{port}/, {count} access tokens",
+        "在 http://{host}:{port}/，{count} 个访问令牌",
+    ),
+    "check_console_off": ("switched off (console.enabled)", "已关闭（console.enabled）"),
+    "check_port": ("address", "地址"),
+    "check_port_free": ("{host}:{port} is free", "{host}:{port} 可用"),
+    "check_port_taken": (
+        "{host}:{port} is in use: by a running Parley, or choose another server.port.",
+        "{host}:{port} 已被占用：可能 Parley 正在运行，否则请换一个 server.port。",
+    ),
+    "check_channel": ("not connected; see docs/{name}.md", "未连接；请看 docs/{name}.md"),
+    "check_fine": ("Everything needed is there.", "所需的一切都已就绪。"),
+    "check_faults": ("{count} things need attention, marked ✗ above.", "有 {count} 项需要处理，见上面的 ✗。"),
+    "db_upgraded": ("The database is at schema {version}.", "数据库结构版本为 {version}。"),
+    "chat_hello": (
+        "You talk to {model}. Ctrl+D leaves, Ctrl+C stops an answer, /help says what I can do.",
+        "您正在和 {model} 对话。Ctrl+D 退出，Ctrl+C 停止回答，/help 查看我能做什么。",
+    ),
+    "chat_unreachable": (
+        "No Parley answers on {url}. Start it with `make run` or `parley serve` in another terminal.",
+        "{url} 上没有 Parley。请在另一个终端运行 `make run` 或 `parley serve`。",
+    ),
+    "chat_refused": ("{url} answered: {problem}", "{url} 的回应：{problem}"),
+    "chat_cut": (
+        "The connection was cut; your question is stored. Ask again to see the answer.",
+        "连接中断；您的问题已保存。请再问一次以查看回答。",
+    ),
+    "token_made": (
+        "The token of {name}, shown this once:\n\n  {token}\n\nPut its hash into app.yaml:\n\n"
+        "console:\n  tokens:\n    {name}: {digest}",
+        "{name} 的令牌，只显示这一次：\n\n  {token}\n\n请把它的哈希写入 app.yaml：\n\n"
+        "console:\n  tokens:\n    {name}: {digest}",
+    ),
+    "bench_unknown": (
+        "There is no bench {name}. There are: {names}.",
+        "没有名为 {name} 的基准测试。可用的有：{names}。",
+    ),
+    "demo_training": ("Training the demo model", "正在训练演示模型"),
+    "demo_written": ("The demo model is in {folder}: {figures}", "演示模型已写入 {folder}：{figures}"),
+    "not_found": ("There is nothing at this address. The page is at /.", "这个地址没有内容。页面在 /。"),
+    "internal_error": (
+        "Something went wrong inside Parley. Please try again; the operator finds the cause in the log.",
+        "Parley 内部出了问题。请再试一次；管理员可以在日志中找到原因。",
+    ),
+    "not_stored": (
+        "The database did not take it, so nothing was accepted. Please send it again in a moment.",
+        "数据库没有接受，因此没有保存任何内容。请稍后重新发送。",
+    ),
+    "too_large": (
+        "This is larger than {limit} bytes. Please send less at once.",
+        "内容超过 {limit} 字节。请减少一次发送的内容。",
+    ),
+    "no_metrics": (
+        "The metrics need the header `Authorization: Bearer` with PARLEY_METRICS_TOKEN.",
+        "读取指标需要请求头 `Authorization: Bearer` 和 PARLEY_METRICS_TOKEN。",
+    ),
+}
+
+_speaking = "en"
+
+
+def speak(language: str) -> None:
+    """Chooses the language of this process's operator: "en" or "zh"."""
+    global _speaking
+    _speaking = language
+
+
+def say(name: str, /, *, language: str = "", **facts: object) -> str:
+    """The sentence `name` with its facts filled in, in the operator's language where no other is asked for."""
+    english, chinese = _TEXTS[name]
+    return (chinese if (language or _speaking) == "zh" else english).format(**facts)

@@ -1,0 +1,123 @@
+"""The server: every channel's routes, health, readiness and metrics on one address."""
+
+import asyncio
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from http import HTTPStatus
+
+from aiohttp import web
+
+from bot.telemetry import PrometheusMetrics
+from bot.texts import say
+from core.errors import NotStored, trace
+from core.language import language_of
+from core.ports import Accept, Adapter, Webhook
+
+log = logging.getLogger(__name__)
+
+MAX_BODY = 1024 * 1024
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
+
+Ready = Callable[[], Awaitable[str]]
+"""Why a question would not be answered now; "" where it would."""
+
+
+def make_app(
+    *, routes: Sequence[web.RouteDef], webhooks: Sequence[Adapter], accept: Accept, ready: Ready
+) -> web.Application:
+    """The public address: channel routes, `/channels/NAME` for webhooks, `/healthz` and `/readyz`."""
+    app = web.Application(middlewares=[_errors], client_max_size=MAX_BODY)
+    app.add_routes(routes)
+    for adapter in webhooks:
+        app.router.add_route("*", f"/channels/{adapter.name}", _webhook(adapter, accept))
+    app.router.add_get("/healthz", _healthz)
+    app.router.add_get("/readyz", _readyz(ready))
+    return app
+
+
+def metrics_route(metrics: PrometheusMetrics, token: str | None, *, is_loopback: bool) -> web.RouteDef:
+    """`/metrics`, for whoever has the token; without one for this machine only, and not through a proxy."""
+
+    async def scrape(request: web.Request) -> web.Response:
+        if not _may_scrape(request, token, is_loopback):
+            return _sentence(request, HTTPStatus.FORBIDDEN, "no_metrics")
+        return web.Response(body=metrics.render(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+    return web.get("/metrics", scrape)
+
+
+def _may_scrape(request: web.Request, token: str | None, is_loopback: bool) -> bool:
+    if token:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
+    host = request.host.rsplit(":", 1)[0].strip("[]")
+    is_direct = not any(name in request.headers for name in _FORWARDED)
+    return is_loopback and is_direct and host in ("127.0.0.1", "localhost", "::1")
+
+
+def _webhook(adapter: Adapter, accept: Accept) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        webhook = Webhook(
+            method=request.method,
+            path=request.path,
+            query=dict(request.query),
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.read(),
+            received_at=datetime.now(UTC),
+            remote=request.remote or "",
+        )
+        received = await adapter.receive(webhook, accept)
+        return web.Response(
+            status=received.status,
+            body=received.body,
+            headers={"Content-Type": received.content_type, **received.headers},
+        )
+
+    return handle
+
+
+async def _healthz(_: web.Request) -> web.Response:
+    return web.json_response({"status": "alive"})
+
+
+def _readyz(ready: Ready) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(_: web.Request) -> web.Response:
+        if problem := await ready():
+            return web.json_response({"status": "not ready", "waiting_for": problem}, status=503)
+        return web.json_response({"status": "ready"})
+
+    return handle
+
+
+@web.middleware
+async def _errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Whatever goes wrong is a status and a sentence, and the operator finds its cause in the log."""
+    try:
+        return await handler(request)
+    except web.HTTPRequestEntityTooLarge:
+        return _sentence(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", limit=MAX_BODY)
+    except web.HTTPNotFound:
+        return _sentence(request, HTTPStatus.NOT_FOUND, "not_found")
+    except web.HTTPException:
+        raise
+    except NotStored:
+        response = _sentence(request, HTTPStatus.SERVICE_UNAVAILABLE, "not_stored")
+        response.headers["Retry-After"] = "2"
+        return response
+    except (asyncio.CancelledError, ConnectionResetError):
+        raise
+    except Exception as error:
+        log.error("%s %s failed: %s", request.method, request.rel_url.path, trace(error))
+        return _sentence(request, HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error")
+
+
+def _sentence(request: web.Request, status: HTTPStatus, name: str, **facts: object) -> web.Response:
+    accepted = request.headers.get("Accept-Language", "")
+    language = language_of("", accepted)
+    body = json.dumps({"error": say(name, language=language, **facts)}, ensure_ascii=False)
+    return web.Response(status=status, text=body, content_type="application/json")
