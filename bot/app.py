@@ -160,13 +160,18 @@ def make_engine(settings: EngineSettings) -> Engine:
 # -------------------------------------------------------------------------------------------------- opening, closing
 
 
+async def database_url(config: Config, progress: Progress, stack: AsyncExitStack) -> str:
+    """The configured database, or the embedded one, started until the stack is left."""
+    if config.secrets.database_url is not None:
+        return config.secrets.database_url
+    progress(say("serve_database"))
+    embedded = await asyncio.to_thread(start_embedded, config.data_dir / "pg")
+    stack.callback(embedded.stop)
+    return embedded.url
+
+
 async def _open_store(config: Config, progress: Progress, stack: AsyncExitStack) -> PostgresStore:
-    url = config.secrets.database_url
-    if url is None:
-        progress(say("serve_database"))
-        embedded = await asyncio.to_thread(start_embedded, config.data_dir / "pg")
-        stack.callback(embedded.stop)
-        url = embedded.url
+    url = await database_url(config, progress, stack)
     progress(say("serve_migrate"))
     await asyncio.to_thread(upgrade, url)
     store = PostgresStore(url, load_keys(config), pool_size=config.settings.database.pool_size)

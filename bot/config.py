@@ -200,7 +200,7 @@ def is_loopback(host: str) -> bool:
 def unknown_variables() -> tuple[str, ...]:
     """PARLEY_ variables that set nothing: most likely misspelt."""
     known = {f"PARLEY_{name.upper()}" for name in Settings.model_fields} | set(_SECRETS)
-    known |= {f"{name}_FILE" for name in _SECRETS}
+    known |= {f"{name}_FILE" for name in _SECRETS} | {"PARLEY_TOKEN"}
     return tuple(
         name for name in sorted(os.environ) if name.startswith("PARLEY_") and name.split("__")[0].upper() not in known
     )

@@ -1,0 +1,141 @@
+"""The `parley` command."""
+
+import asyncio
+import base64
+import importlib
+import json
+import pkgutil
+import secrets
+import sys
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bot import config as configuration
+from bot.config import Config
+from bot.texts import say, speak
+from core.errors import ParleyError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A private DeepSeek assistant for the browser, Slack, Teams and WeCom. · 私有的 DeepSeek 助手。",
+)
+database = typer.Typer(no_args_is_help=True, help="Look after the database. · 维护数据库。")
+demo = typer.Typer(no_args_is_help=True, help="The bundled demo model. · 内置演示模型。")
+app.add_typer(database, name="db")
+app.add_typer(demo, name="demo")
+
+screen = Console(stderr=True, highlight=False, soft_wrap=True)
+
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help="The settings file; ./app.yaml where none is named. · 设置文件。")
+]
+
+
+@app.command(help="Start the assistant. · 启动助手。")
+def serve(config: ConfigFile = None) -> None:
+    from bot.serve import serve as run
+
+    settings = _load(config)
+    _or_explain(lambda: asyncio.run(run(settings, screen)))
+
+
+@app.command(help="Talk to a running assistant in the terminal. · 在终端里对话。")
+def chat(
+    config: ConfigFile = None,
+    url: Annotated[str, typer.Option(help="Where it serves. · 服务地址。")] = "",
+    token: Annotated[str, typer.Option(envvar="PARLEY_TOKEN", help="An access token. · 访问令牌。")] = "",
+) -> None:
+    from bot.chat import converse
+
+    server = _load(config).settings.server
+    host = f"[{server.host}]" if ":" in server.host else server.host
+    raise typer.Exit(asyncio.run(converse(url or f"http://{host}:{server.port}", token)))
+
+
+@app.command(help="Say what is configured, reachable and missing, and what to do. · 检查配置并给出建议。")
+def check(
+    config: ConfigFile = None,
+    production: Annotated[bool, typer.Option(help="Judge it as production. · 按生产环境检查。")] = False,
+) -> None:
+    from bot.check import examine
+
+    settings = _load(config)
+    raise typer.Exit(asyncio.run(examine(settings, Console(highlight=False), production=production)))
+
+
+@app.command(help="Make a key that seals what is stored, for PARLEY_KEYS. · 生成加密密钥。")
+def key() -> None:
+    typer.echo(f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+
+
+@app.command(help="Make an access token for the console channel. · 生成控制台访问令牌。")
+def token(name: Annotated[str, typer.Argument(help="Whose it is, e.g. operations. · 使用者。")]) -> None:
+    value = secrets.token_urlsafe(32)
+    typer.echo(say("token_made", name=name, token=value, digest=sha256(value.encode()).hexdigest()))
+
+
+@database.command(help="Bring the database to this release's schema. · 更新数据库结构。")
+def upgrade(config: ConfigFile = None) -> None:
+    from bot.serve import upgrade_database
+
+    settings = _load(config)
+    _or_explain(lambda: screen.print(say("db_upgraded", version=upgrade_database(settings, screen))))
+
+
+@demo.command(help="Make the demo model from its corpus. · 用语料训练演示模型。")
+def train(
+    out: Annotated[Path, typer.Argument(help="The folder to write it to. · 输出文件夹。")],
+    quick: Annotated[bool, typer.Option(help="A few steps only, to try it out. · 只训练几步。")] = False,
+) -> None:
+    from bot.train import train_demo
+
+    _or_explain(lambda: train_demo(out, quick=quick, screen=screen))
+
+
+@app.command(
+    help="Measure something: progress to stderr, one JSON object to stdout. · 运行基准测试。",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="Which one. · 名称。")]) -> None:
+    import bench as benches
+
+    names = [module.name for module in pkgutil.iter_modules(benches.__path__) if not module.ispkg]
+    names = [each for each in names if hasattr(importlib.import_module(f"bench.{each}"), "main")]
+    if name not in names:
+        screen.print(say("bench_unknown", name=name, names=", ".join(names)))
+        raise typer.Exit(2)
+    report = importlib.import_module(f"bench.{name}").main(context.args)
+    typer.echo(json.dumps(report, ensure_ascii=False))
+    raise typer.Exit(0 if all(figure["ok"] for figure in report["figures"]) else 1)
+
+
+def _load(file: Path | None) -> Config:
+    loaded: list[Config] = []
+    _or_explain(lambda: loaded.append(configuration.load(file)))
+    return loaded[0]
+
+
+def _or_explain(work: Callable[[], None]) -> None:
+    """What is wrong is said in a sentence, and the exit status is 1."""
+    try:
+        work()
+    except ParleyError as error:
+        screen.print(say("failed", problem=error.detail or str(error)), style="red", markup=False)
+        raise typer.Exit(1) from None
+
+
+def main() -> None:
+    speak(configuration.operator_language())
+    configuration.go_offline()
+    app()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

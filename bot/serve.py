@@ -1,0 +1,91 @@
+"""`parley serve` and `parley db upgrade`: progress while things start, and an end that loses nothing."""
+
+import asyncio
+import errno
+import signal
+from contextlib import AsyncExitStack
+from time import monotonic
+
+from rich.console import Console
+
+from bot.app import database_url, open_house
+from bot.config import Config
+from bot.telemetry import set_up_logging
+from bot.texts import say
+from core.errors import Misconfigured
+from core.store.schema import upgrade
+
+
+class Steps:
+    """Says what is being done, and how long each step took."""
+
+    def __init__(self, screen: Console) -> None:
+        self._screen = screen
+        self._began = monotonic()
+        self._step = ""
+        self._status = screen.status("")
+
+    def __call__(self, step: str) -> None:
+        self.end()
+        self._step, self._began = step, monotonic()
+        if self._screen.is_terminal:
+            self._status.update(f"{step} …")
+            self._status.start()
+        else:
+            self._screen.print(f"{step} …", markup=False)
+
+    def end(self) -> None:
+        self._status.stop()
+        if self._step:
+            self._screen.print(f"✓ {self._step} ({monotonic() - self._began:.1f} s)", markup=False)
+            self._step = ""
+
+
+async def serve(config: Config, screen: Console) -> None:
+    """Serves until SIGINT or SIGTERM; a second signal leaves at once. Raises ParleyError where it cannot start."""
+    settings = config.settings
+    set_up_logging(settings.log.level, settings.log.format)
+    steps, server = Steps(screen), settings.server
+    ended = _ended_by_signal()
+    try:
+        async with open_house(config, steps) as house:
+            steps.end()
+            url = f"http://{server.host}:{server.port}/"
+            screen.print(say("serve_ready", url=url, model=house.engine.model.name), style="bold")
+            await ended.wait()
+            if house.manager.active:
+                screen.print(say("serve_stopping", count=house.manager.active))
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+            raise
+        raise Misconfigured(say("serve_address", host=server.host, port=server.port)) from None
+    finally:
+        steps.end()
+
+
+def upgrade_database(config: Config, screen: Console) -> str:
+    """Migrates the configured (or embedded) database; the version it is at then."""
+
+    async def work() -> str:
+        steps = Steps(screen)
+        async with AsyncExitStack() as stack:
+            url = await database_url(config, steps, stack)
+            steps(say("serve_migrate"))
+            version = await asyncio.to_thread(upgrade, url)
+        steps.end()
+        return version
+
+    return asyncio.run(work())
+
+
+def _ended_by_signal() -> asyncio.Event:
+    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def end() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        ended.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    return ended
