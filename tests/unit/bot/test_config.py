@@ -1,0 +1,152 @@
+"""app.yaml and the environment: every fault names its place and the remedy."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bot import config
+from bot.config import Settings, load
+from bot.texts import _TEXTS, say, speak
+from core.errors import Misconfigured
+from core.language import language_of
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch, tmp_path):
+    for name in list(__import__("os").environ):
+        if name.startswith(("PARLEY_", "DATABASE_URL")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def _file(tmp_path, text):
+    path = tmp_path / "app.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def _problem(path):
+    with pytest.raises(Misconfigured) as caught:
+        load(path)
+    return caught.value.detail
+
+
+def test_the_file_in_the_checkout_says_exactly_the_defaults():
+    path = Path(config.__file__).parents[1] / "app.yaml"
+    assert load(path).settings == Settings()
+    assert set(yaml.safe_load(path.read_text(encoding="utf-8"))) == set(Settings.model_fields)
+
+
+def test_every_setting_stands_in_the_file_with_its_name():
+    values = yaml.safe_load((Path(config.__file__).parents[1] / "app.yaml").read_text(encoding="utf-8"))
+    for name, field in Settings.model_fields.items():
+        if hasattr(field.annotation, "model_fields"):
+            assert set(values[name]) == set(field.annotation.model_fields), name
+
+
+def test_without_a_file_the_defaults_apply():
+    loaded = load()
+    assert loaded.file is None
+    assert loaded.settings.server.port == 8080
+
+
+def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("PARLEY_SERVER__PORT", "9001")
+    loaded = load(_file(tmp_path, "server:\n  port: 9000\n  host: 127.0.0.2\n"))
+    assert (loaded.settings.server.port, loaded.settings.server.host) == (9001, "127.0.0.2")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("server:\n  prot: 1\n", 2, "Did you mean `port`?"),
+        ("servers:\n  port: 1\n", 1, "Did you mean `server`?"),
+        ("log:\n  zzz: 1\n", 2, "Here one can set: level, format."),
+        ("server:\n\n  port: eighty\n", 3, "must be a whole number"),
+        ("server:\n  port: 70000\n", 2, "must be 65535 or less"),
+        ("answers:\n  temperature: -1\n", 2, "must be 0 or more"),
+        ("production: perhaps\n", 1, "true or false"),
+        ("log:\n  level: loud\n", 2, "one of"),
+        ("server: 8080\n", 1, "section"),
+        ("database:\n  url: postgresql://x\n", 2, "Secrets do not stand in app.yaml"),
+        ("console:\n  tokens:\n    ops: abc\n", 3, "`parley token ops`"),
+        ("access:\n  slack:\n    admin: []\n", 3, "Did you mean `admins`?"),
+        ("server:\n  port: 1\n  port: 2\n", 3, "set twice"),
+        ("server:\n port: 1\n  host: x\n", 3, "not valid YAML"),
+    ],
+)
+def test_a_fault_names_its_line_and_the_remedy(tmp_path, text, line, words):
+    path = _file(tmp_path, text)
+    problem = _problem(path)
+    assert f"{path}:{line}" in problem or "tokens" in problem
+    assert words in problem
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    problem = _problem(_file(tmp_path, "server:\n  prot: 1\nlog:\n  level: loud\n"))
+    assert len(problem.splitlines()) == 2
+
+
+def test_a_fault_in_the_environment_names_the_variable(monkeypatch):
+    monkeypatch.setenv("PARLEY_SERVER__PORT", "eighty")
+    with pytest.raises(Misconfigured) as caught:
+        load()
+    assert "PARLEY_SERVER__PORT" in caught.value.detail
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    assert "cannot be read" in _problem(tmp_path / "nowhere.yaml")
+    assert "not valid YAML" in _problem(_file(tmp_path, "- a\n- b\n"))
+
+
+def test_a_secret_may_come_from_a_file(tmp_path, monkeypatch):
+    (tmp_path / "url").write_text("postgresql://x/y\n")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "url"))
+    loaded = load()
+    assert loaded.secrets.database_url == "postgresql://x/y"
+    assert "postgresql" not in repr(loaded)
+    monkeypatch.setenv("DATABASE_URL_FILE", str(tmp_path / "gone"))
+    with pytest.raises(Misconfigured, match="DATABASE_URL_FILE"):
+        load()
+
+
+def test_production_refuses_to_start_without_a_key_and_a_database(tmp_path, monkeypatch):
+    path = _file(tmp_path, "production: true\n")
+    problem = _problem(path)
+    assert "PARLEY_KEYS" in problem
+    assert "DATABASE_URL" in problem
+    monkeypatch.setenv("PARLEY_KEYS", "1:x")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://x/y")
+    assert load(path).settings.production
+
+
+def test_a_door_open_to_others_needs_tokens(tmp_path):
+    assert "console.tokens" in _problem(_file(tmp_path, "server:\n  host: 0.0.0.0\n"))
+    load(_file(tmp_path, f"server:\n  host: 0.0.0.0\nconsole:\n  tokens:\n    ops: {'a' * 64}\n"))
+    assert "metrics" in _problem(_file(tmp_path, "server:\n  metrics_host: 0.0.0.0\n"))
+
+
+def test_misspelt_variables_are_noticed(monkeypatch):
+    monkeypatch.setenv("PARLEY_SEVER__PORT", "1")
+    monkeypatch.setenv("PARLEY_SERVER__PORT", "1")
+    assert config.unknown_variables() == ("PARLEY_SEVER__PORT",)
+
+
+@pytest.mark.parametrize("name", sorted(_TEXTS))
+def test_every_text_exists_in_both_languages_with_the_same_facts(name):
+    from string import Formatter
+
+    english, chinese = _TEXTS[name]
+    facts = [{field for _, field, _, _ in Formatter().parse(text) if field} for text in (english, chinese)]
+    assert facts[0] == facts[1]
+    assert "{" in chinese or language_of(chinese) == "zh"
+
+
+def test_the_operator_is_spoken_to_in_their_language():
+    try:
+        speak("zh")
+        assert language_of(say("config_int")) == "zh"
+    finally:
+        speak("en")
+    assert say("config_int", language="zh") != say("config_int")

@@ -1,0 +1,240 @@
+"""The small pure pieces of the hall."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from core.access import Access, Rule
+from core.answer import within_context
+from core.commands import command_of, understood
+from core.errors import Busy, NotStored, trace
+from core.history import within_budget
+from core.language import language_of
+from core.manuscript import Manuscript
+from core.message import (
+    Ask,
+    Author,
+    Command,
+    CommandName,
+    Message,
+    Replace,
+    Reply,
+    ReplyId,
+    Screened,
+    Source,
+    Status,
+    StatusKind,
+    Text,
+    ThreadId,
+    Verdict,
+    Written,
+)
+from core.ports import Exchange, State
+from core.texts import _TEXTS, say
+from core.turn import SamplingParams, Turn, compose
+
+THREAD = ThreadId("console", "local", "web", "t1")
+ADA = Author("console", "local", "ada")
+QUESTION = Message(id="m1", thread=THREAD, author=ADA, sent_at=datetime(2026, 1, 1, tzinfo=UTC), text="why?")
+TURN = Turn(message=QUESTION, reply_id=ReplyId("0" * 32))
+
+
+# ---------------------------------------------------------------------------------------------------------- commands
+
+
+@pytest.mark.parametrize("text", ["stop", " STOP ", "Stop!", "停止", "停止！", "/stop", "停止。"])
+def test_a_stop_word_alone_stops(text):
+    assert command_of(text) == (CommandName.STOP, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["stop the server", "how do I stop?", "怎么停止服务", "/unknown", "/", "//help", "help", "/confirm x"]
+)
+def test_what_is_no_order_is_a_question(text):
+    assert command_of(text) is None
+
+
+def test_a_slash_command_keeps_the_rest_of_its_line():
+    assert command_of("/code  write\nquicksort ") == (CommandName.CODE, "write\nquicksort")
+
+
+def test_an_understood_command_keeps_who_where_and_when():
+    message = Message(
+        id="m9", thread=THREAD, author=ADA, sent_at=QUESTION.sent_at, text="/reset", return_address={"a": 1}
+    )
+    command = understood(message)
+    assert isinstance(command, Command)
+    assert (command.id, command.thread, command.author, command.return_address) == ("m9", THREAD, ADA, {"a": 1})
+    assert understood(QUESTION) is QUESTION
+
+
+def test_only_stop_has_the_control_lane():
+    lanes = {
+        name: Command(id="1", thread=THREAD, author=ADA, sent_at=QUESTION.sent_at, name=name).lane
+        for name in CommandName
+    }
+    assert [name for name, lane in lanes.items() if lane == "control"] == [CommandName.STOP]
+
+
+# ---------------------------------------------------------------------------------------------------------- language
+
+
+@pytest.mark.parametrize(
+    ("text", "locale", "language"),
+    [("你好", "", "zh"), ("hello", "zh-CN", "en"), ("👍", "zh-CN", "zh"), ("42", "", "en"), ("Slack 怎么连接", "en", "zh"), ("こんにちは世界", "", "en")],
+)  # fmt: skip
+def test_the_text_chooses_the_language_and_then_the_locale(text, locale, language):
+    assert language_of(text, locale) == language
+
+
+@pytest.mark.parametrize("name", sorted(_TEXTS))
+def test_every_sentence_exists_in_both_languages(name):
+    english, chinese = say(name, "en"), say(name, "zh")
+    assert english.isascii() or "👍" in english or "–" in english
+    assert language_of(chinese) == "zh"
+    assert english != chinese
+
+
+# ------------------------------------------------------------------------------------------------------------ access
+
+
+@pytest.mark.parametrize(
+    ("rule", "author", "allowed"),
+    [
+        (Rule(), ADA, True),
+        (Rule(), Author("console", "local", "b", is_bot=True), False),
+        (Rule(), Author("console", "local", "g", is_guest=True), False),
+        (Rule(guests=True), Author("console", "local", "g", is_guest=True), True),
+        (Rule(), Author("console", "local", "x", is_external=True), False),
+        (Rule(externals=True), Author("console", "local", "x", is_external=True), True),
+        (Rule(workspaces=frozenset({"other"})), ADA, False),
+        (Rule(channels=frozenset({"web"})), ADA, True),
+        (Rule(channels=frozenset({"lobby"})), ADA, False),
+    ],
+)
+def test_only_who_may(rule, author, allowed):
+    assert Access({"console": rule}).allows(author, THREAD) is allowed
+
+
+def test_admins_are_named_by_id():
+    access = Access({"console": Rule(admins=frozenset({"ada"}))})
+    assert access.is_admin(ADA)
+    assert not access.is_admin(Author("slack", "local", "ada"))
+
+
+# -------------------------------------------------------------------------------------------------------------- turn
+
+
+async def _echo(turn):
+    yield Text(turn.message.text)
+
+
+async def test_the_first_middleware_is_outermost():
+    seen = []
+
+    def named(name):
+        async def middleware(turn, call_next):
+            seen.append(f"{name} in")
+            async for chunk in call_next(turn):
+                yield Text(f"{name}({chunk.text})")
+            seen.append(f"{name} out")
+
+        return middleware
+
+    answer = compose([named("a"), named("b")], _echo)
+    assert [chunk.text async for chunk in answer(TURN)] == ["a(b(why?))"]
+    assert seen == ["a in", "b in", "b out", "a out"]
+
+
+async def test_a_middleware_may_answer_by_itself():
+    async def cached(turn, call_next):
+        yield Text("from the cache", Source.CACHE)
+
+    assert [chunk async for chunk in compose([cached], _echo)(TURN)] == [Text("from the cache", Source.CACHE)]
+
+
+def test_the_answer_leaves_half_of_the_context_to_the_question():
+    assert within_context(SamplingParams(max_new_tokens=1024), 512).max_new_tokens == 256
+    assert within_context(SamplingParams(max_new_tokens=100), 512).max_new_tokens == 100
+
+
+# ----------------------------------------------------------------------------------------------------------- history
+
+
+def _pages(count, size):
+    exchanges = [Exchange(n, f"q{n}", ADA, f"a{n}") for n in range(count, 0, -1)]
+    reads = []
+
+    async def read_more(cursor):
+        reads.append(cursor)
+        start = 0 if cursor is None else next(i for i, e in enumerate(exchanges) if e.cursor == cursor) + 1
+        return exchanges[start : start + size]
+
+    return read_more, reads
+
+
+async def _one_each(history):
+    return 10 + len(history)
+
+
+@pytest.mark.parametrize("budget", [9, 10, 11, 12, 13, 17, 26, 27, 30, 1000])
+@pytest.mark.parametrize("size", [1, 3, 8])
+async def test_history_is_the_newest_whole_exchanges_that_fit(budget, size):
+    read_more, _ = _pages(20, size)
+    history = await within_budget(read_more, _one_each, budget)
+    expected = max(0, min(20, (budget - 10) // 2))
+    assert [u.text for u in history] == [t for n in range(21 - expected, 21) for t in (f"q{n}", f"a{n}")]
+    assert [u.role for u in history] == ["user", "assistant"] * expected
+
+
+async def test_no_more_pages_are_read_than_the_budget_holds():
+    read_more, reads = _pages(5000, 8)
+    await within_budget(read_more, _one_each, 10 + 2 * 12)
+    assert len(reads) == 2
+
+
+# -------------------------------------------------------------------------------------------------------- manuscript
+
+
+def _written(*chunks):
+    manuscript = Manuscript()
+    for chunk in chunks:
+        manuscript.take(chunk)
+    return manuscript
+
+
+def test_a_manuscript_adds_up_and_takes_back():
+    manuscript = _written(Text("a"), Text("b"), Replace("c"), Text("d", Source.HOUSE))
+    assert (manuscript.text, manuscript.source) == ("cd", Source.MODERATION)
+
+
+def test_a_manuscript_knows_how_it_ends():
+    assert _written(Text("a")).state is State.DELIVERING
+    assert _written(Text("a"), Screened(Verdict.REFUSED)).state is State.REFUSED
+    assert _written(Ask("1", "really?")).state is State.ASKED
+    assert _written(Status(StatusKind.QUEUED, 3)).status == "queued:3"
+    assert _written(Text("  \n")).is_empty
+
+
+def test_a_filled_reply_says_who_wrote_it():
+    reply = Reply(id=ReplyId("1"), thread=THREAD, asker=ADA, in_reply_to="m1")
+    filled = _written(Text("a"), Written("demo@1", "stop", 7)).fill(reply)
+    assert (filled.text, filled.model, filled.source) == ("a", "demo@1", Source.ENGINE)
+
+
+# ------------------------------------------------------------------------------------------------------------ errors
+
+
+def test_an_error_speaks_in_its_docstring():
+    assert str(NotStored()) == "The database did not take it; nothing was acknowledged, please send it again."
+    assert str(Busy("96 are waiting.")).endswith("can take. 96 are waiting.")
+
+
+def test_a_trace_keeps_foreign_messages_out():
+    try:
+        raise ValueError("canary words of a person")
+    except ValueError as error:
+        told = trace(error)
+    assert "ValueError" in told
+    assert "canary words" not in told.replace('raise ValueError("canary words of a person")', "")
+    assert "test_hall.py" in told
