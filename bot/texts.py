@@ -29,8 +29,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "config_one_of": ("must be one of {choices}.", "必须是以下之一：{choices}。"),
     "config_ge": ("must be {bound:g} or more.", "必须大于或等于 {bound:g}。"),
     "config_le": ("must be {bound:g} or less.", "必须小于或等于 {bound:g}。"),
-    "config_gt": ("must be more than {bound}.", "必须大于 {bound:g}。"),
-    "config_lt": ("must be less than {bound}.", "必须小于 {bound:g}。"),
+    "config_gt": ("must be more than {bound:g}.", "必须大于 {bound:g}。"),
+    "config_lt": ("must be less than {bound:g}.", "必须小于 {bound:g}。"),
     "config_token": (
         "{name} must be the SHA-256 of a token, 64 hexadecimal digits. `parley token {name}` makes both.",
         "{name} 必须是令牌的 SHA-256，即 64 位十六进制数。运行 `parley token {name}` 可以同时生成两者。",

@@ -81,8 +81,15 @@ def test_only_stop_has_the_control_lane():
 
 @pytest.mark.parametrize(
     ("text", "locale", "language"),
-    [("你好", "", "zh"), ("hello", "zh-CN", "en"), ("👍", "zh-CN", "zh"), ("42", "", "en"), ("Slack 怎么连接", "en", "zh"), ("こんにちは世界", "", "en")],
-)  # fmt: skip
+    [
+        ("你好", "", "zh"),
+        ("hello", "zh-CN", "en"),
+        ("👍", "zh-CN", "zh"),
+        ("42", "", "en"),
+        ("Slack 怎么连接", "en", "zh"),
+        ("こんにちは世界", "", "en"),
+    ],
+)
 def test_the_text_chooses_the_language_and_then_the_locale(text, locale, language):
     assert language_of(text, locale) == language
 
