@@ -1,0 +1,118 @@
+"""The memory of the model: one row of keys and values per sequence, joined and left at any step."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers.cache_utils import Cache
+
+PAGE = 64
+
+
+def _rounded(size: int, unit: int) -> int:
+    return -(-size // unit) * unit
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one forward pass writes and reads.
+
+    `span` are the neighbouring rows it is about; `rows` [n, 1] and `positions` [n, width] say where its tokens go;
+    the first `length` positions are read.
+    """
+
+    span: slice
+    rows: Tensor
+    positions: Tensor
+    length: int
+
+    def mask(self) -> Tensor:
+        """True where a token may look: at itself and before, bool [n, 1, width, length]."""
+        return torch.arange(self.length, device=self.positions.device) <= self.positions[:, None, :, None]
+
+
+class SlotCache(Cache):
+    """Keys and values as `[rows, heads, length, dim]` per layer, grown as needed up to `slots` × `context`.
+
+    Rows in use are neighbours, so that a step reads views of them and gathers nothing. All that lies beyond a row's
+    length is zero: a masked position takes part with weight 0, and 0 × NaN would still be NaN.
+    """
+
+    def __init__(self, slots: int, context: int, device: torch.device) -> None:
+        super().__init__(layers=[])
+        self.slots, self.context, self.device = slots, context, device
+        self._window: Window
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything and gives the memory back."""
+        self.lengths = [0] * self.slots
+        self._capacity = (0, 0)
+        self._keys: list[Tensor] = []
+        self._values: list[Tensor] = []
+
+    def open(self, first: int, count: int, width: int) -> Window:
+        """Makes room for `width` more tokens in each of `count` rows from `first` on, and turns to them."""
+        starts = self.lengths[first : first + count]
+        length = max(starts) + width
+        if length > self.context:
+            raise ValueError(f"{length} tokens do not fit into a row of {self.context}")
+        self._reserve(first + count, length)
+        rows = torch.arange(first, first + count, device=self.device)[:, None]
+        positions = torch.tensor(starts, device=self.device)[:, None] + torch.arange(width, device=self.device)
+        length = min(_rounded(length, PAGE), self._capacity[1])
+        self._window = Window(slice(first, first + count), rows, positions, length)
+        return self._window
+
+    def close(self, first: int, count: int, width: int) -> None:
+        """The tokens of the last window are written."""
+        for row in range(first, first + count):
+            self.lengths[row] += width
+
+    def update(
+        self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
+    ) -> tuple[Tensor, Tensor]:
+        """Called by each layer with `[n, heads, width, dim]`; gives back `[n, heads, length, dim]`, views."""
+        if layer_idx == len(self._keys):
+            self._keys.append(self._room(key_states))
+            self._values.append(self._room(value_states))
+        return self._write(self._keys[layer_idx], key_states), self._write(self._values[layer_idx], value_states)
+
+    def move(self, source: int, target: int) -> None:
+        """Row `source` becomes row `target`, which must be clear."""
+        length = self.lengths[source]
+        for tensor in (*self._keys, *self._values):
+            tensor[target, :, :length] = tensor[source, :, :length]
+        self.lengths[target] = length
+        self.clear(source)
+
+    def clear(self, row: int) -> None:
+        for tensor in (*self._keys, *self._values):
+            tensor[row, :, : self.lengths[row]] = 0
+        self.lengths[row] = 0
+
+    def _write(self, tensor: Tensor, states: Tensor) -> Tensor:
+        tensor[self._window.rows, :, self._window.positions] = states.transpose(1, 2)
+        return tensor[self._window.span, :, : self._window.length]
+
+    def _room(self, states: Tensor) -> Tensor:
+        rows, length = self._capacity
+        return states.new_zeros((rows, states.shape[1], length, states.shape[3]))
+
+    def _reserve(self, rows: int, length: int) -> None:
+        """Grows by doubling, so that few conversations, or short ones, never pay for many long ones."""
+        had_rows, had_length = self._capacity
+        if rows <= had_rows and length <= had_length:
+            return
+        rows = min(self.slots, max(rows, 2 * had_rows)) if rows > had_rows else had_rows
+        if length > had_length:
+            length = min(_rounded(self.context, PAGE), max(_rounded(length, 4 * PAGE), 2 * had_length))
+        self._capacity = (rows, max(length, had_length))
+        self._keys = [self._grown(tensor) for tensor in self._keys]
+        self._values = [self._grown(tensor) for tensor in self._values]
+
+    def _grown(self, tensor: Tensor) -> Tensor:
+        grown = self._room(tensor)
+        grown[: tensor.shape[0], :, : tensor.shape[2]] = tensor
+        return grown
