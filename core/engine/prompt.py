@@ -1,0 +1,85 @@
+"""What the model reads: a conversation in its own chat template, as token ids."""
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, cast
+
+from jinja2 import TemplateError
+
+from core.engine.text import CLOSE, OPEN
+from core.errors import Malformed, Misconfigured
+from core.turn import Utterance
+
+_PROBE = "the system prompt"
+
+
+class Prompts:
+    """Renders conversations for one tokenizer. Safe to use from several threads."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        if not tokenizer.is_fast or not tokenizer.chat_template:
+            raise Misconfigured("The model's folder has no chat template or no tokenizer.json; choose a chat model.")
+        self._tokenizer = tokenizer
+        # Left set, they would be changed and restored around every call, which is not safe across threads.
+        tokenizer.backend_tokenizer.no_truncation()
+        tokenizer.backend_tokenizer.no_padding()
+        self._marks = _either(_marks(tokenizer))
+        self._takes_system = self._renders_system()
+        self._has_tool_role = "tool" in tokenizer.chat_template
+        self.reasons = CLOSE in tokenizer.get_vocab() or CLOSE in tokenizer.chat_template
+
+    def ids(self, utterances: Sequence[Utterance]) -> list[int]:
+        """The whole prompt with the generation prompt; raises Malformed."""
+        return cast(list[int], self._render(self._messages(utterances), tokenize=True))
+
+    def opens_reasoning(self, ids: Sequence[int]) -> bool:
+        """Whether the answer to this prompt begins inside the reasoning."""
+        return self.reasons and self._tokenizer.decode(ids[-8:]).rstrip().endswith(OPEN)
+
+    def _messages(self, utterances: Sequence[Utterance]) -> list[dict[str, str]]:
+        # Some templates refuse two utterances of one role in a row.
+        runs = groupby(self._adapted(utterances), key=lambda pair: pair[0])
+        return [{"role": role, "content": "\n\n".join(text for _, text in run)} for role, run in runs]
+
+    def _adapted(self, utterances: Sequence[Utterance]) -> list[tuple[str, str]]:
+        return [(self._role(utterance.role), self._defused(utterance.text)) for utterance in utterances]
+
+    def _role(self, role: str) -> str:
+        is_known = {"system": self._takes_system, "tool": self._has_tool_role}.get(role, True)
+        return role if is_known else "user"
+
+    def _defused(self, text: str) -> str:
+        """Nobody may speak in the template's own marks and so put words into another's mouth."""
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise Malformed("the text holds half of a character pair") from None
+        return self._marks.sub(lambda found: f"{found[0][0]}\u200b{found[0][1:]}", text)
+
+    def _renders_system(self) -> bool:
+        messages = [{"role": "system", "content": _PROBE}, {"role": "user", "content": "?"}]
+        try:
+            return _PROBE in cast(str, self._render(messages, tokenize=False))
+        except Malformed:
+            return False
+
+    def _render(self, messages: list[dict[str, str]], tokenize: bool) -> object:
+        # Rendered and encoded in one call: encoding a rendered text again would put a second BOS before it.
+        try:
+            return self._tokenizer.apply_chat_template(
+                messages, tokenize=tokenize, add_generation_prompt=True, return_dict=False
+            )
+        except TemplateError:
+            raise Malformed("the model's template does not allow this order of utterances") from None
+
+
+def _marks(tokenizer: Any) -> list[str]:
+    """Special tokens, and added ones that look like marks, such as <think>."""
+    added = (str(token) for token in tokenizer.get_added_vocab() if re.fullmatch(r"<.+>|\[.+\]", str(token)))
+    return sorted({*tokenizer.all_special_tokens, *added}, key=len, reverse=True)
+
+
+def _either(words: list[str]) -> re.Pattern[str]:
+    # A single character can't be broken in two; (?!) matches nowhere.
+    return re.compile("|".join(re.escape(word) for word in words if len(word) > 1) or "(?!)")
