@@ -28,7 +28,9 @@ app = typer.Typer(
 )
 database = typer.Typer(no_args_is_help=True, help="Look after the database. · 维护数据库。")
 demo = typer.Typer(no_args_is_help=True, help="The bundled demo model. · 内置演示模型。")
+model = typer.Typer(no_args_is_help=True, help="Fetch and choose models. · 下载并选择模型。")
 app.add_typer(database, name="db")
+app.add_typer(model, name="model")
 app.add_typer(demo, name="demo")
 
 screen = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -99,6 +101,37 @@ def train(
     _or_explain(lambda: train_demo(out, quick=quick, screen=screen))
 
 
+@model.command(help="Download a model from the hub; goes on where it stopped. · 下载模型，可续传。")
+def pull(
+    name: Annotated[str, typer.Argument(help="Its id on the hub. · 模型 ID。")], config: ConfigFile = None
+) -> None:
+    from bot import model as models
+
+    settings = _load(config)
+    _or_explain(lambda: screen.print(say("model_pulled", model=name, folder=models.pull(settings, name)), markup=False))
+
+
+@model.command(help="Choose the model that answers. · 选择回答的模型。")
+def use(
+    name: Annotated[str, typer.Argument(help="demo, a pulled model, or a folder. · 名称或文件夹。")],
+    config: ConfigFile = None,
+) -> None:
+    from bot import model as models
+
+    settings = _load(config)
+    _or_explain(lambda: screen.print(say("model_used", model=name, file=models.use(settings, name)), markup=False))
+
+
+@model.command(name="list", help="The models on this machine. · 本机上的模型。")
+def list_models(config: ConfigFile = None) -> None:
+    from bot import model as models
+
+    settings = _load(config)
+    for name, folder, size in models.installed(settings):
+        mark = "*" if name == settings.settings.engine.model else " "
+        typer.echo(f"{mark} {name:45} {size / 1e6:10.1f} MB  {folder}")
+
+
 @app.command(
     help="Measure something: progress to stderr, one JSON object to stdout. · 运行基准测试。",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
@@ -133,9 +166,10 @@ def _or_explain(work: Callable[[], None]) -> None:
 
 def main() -> None:
     speak(configuration.operator_language())
-    configuration.go_offline()
+    if sys.argv[1:3] != ["model", "pull"]:
+        configuration.go_offline()
     app()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -12,12 +12,13 @@ from time import monotonic
 from aiohttp import web
 
 from adapters.console import ConsoleAdapter, ConsoleSettings
-from bot.config import Config, EngineSettings, Settings
+from bot.config import Config, Settings
+from bot.model import locate
 from bot.telemetry import PrometheusMetrics
 from bot.texts import say
 from bot.web import make_app, metrics_route
 from core.answer import answer_with
-from core.engine import EchoEngine, LocalEngine, demo_folder
+from core.engine import EchoEngine, LocalEngine
 from core.errors import Misconfigured, NotStored
 from core.hall import Hall
 from core.manager import DialogManager
@@ -93,7 +94,7 @@ async def open_house(config: Config, progress: Progress) -> AsyncIterator[House]
     settings = config.settings
     async with AsyncExitStack() as stack:
         store = await _open_store(config, progress, stack)
-        engine = make_engine(settings.engine)
+        engine = make_engine(config)
         house = await _wire(config, store, engine)
         await _serve(house, stack)
         progress(say("serve_engine", model=settings.engine.model))
@@ -143,17 +144,18 @@ async def _kept_secret(store: Store, name: str) -> bytes:
         return value
 
 
-def make_engine(settings: EngineSettings) -> Engine:
+def make_engine(config: Config) -> Engine:
     """The engine the settings name, not yet loaded."""
+    settings = config.settings.engine
     if settings.backend == "echo":
         return EchoEngine()
     return LocalEngine(
-        demo_folder() if settings.model == "demo" else settings.model,
+        locate(config, settings.model),
         device=settings.device,
         dtype=settings.dtype,
         slots=settings.slots,
         max_waiting=settings.max_waiting,
-        threads=settings.threads or None,
+        threads=settings.threads,
     )
 
 
@@ -173,7 +175,7 @@ async def database_url(config: Config, progress: Progress, stack: AsyncExitStack
 async def _open_store(config: Config, progress: Progress, stack: AsyncExitStack) -> PostgresStore:
     url = await database_url(config, progress, stack)
     progress(say("serve_migrate"))
-    await asyncio.to_thread(upgrade, url)
+    await upgrade(url)
     store = PostgresStore(url, load_keys(config), pool_size=config.settings.database.pool_size)
     await store.start()
     stack.push_async_callback(store.stop)

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.config import Config, unknown_variables
+from bot.model import locate
 from bot.texts import say
 from core.errors import ParleyError
 from core.store.keys import Keys
@@ -64,7 +65,7 @@ def _keys(config: Config) -> Finding:
             keys = Keys.parse(config.secrets.keys)
         except ParleyError as error:
             return Finding("fault", what, str(error))
-        return Finding("fine", what, say("check_keys_ok", count=len(keys.ids), primary=keys.primary))
+        return Finding("fine", what, say("check_keys_ok", count=len(keys.ring), primary=keys.primary))
     if config.settings.production:
         return Finding("fault", what, say("config_missing_parley_keys"))
     if file.exists():
@@ -95,8 +96,8 @@ def _engine(config: Config) -> Finding:
         return Finding("hint", what, say("check_engine_echo"))
     if engine.model == "demo":
         return Finding("hint", what, say("check_engine_demo"))
-    if (Path(engine.model) / "config.json").exists():
-        return Finding("fine", what, say("check_engine_folder", model=engine.model))
+    if isinstance(folder := locate(config, engine.model), Path):
+        return Finding("fine", what, say("check_engine_folder", model=folder))
     if engine.model.startswith((".", "/", "~")) or Path(engine.model).is_dir():
         return Finding("fault", what, say("check_engine_missing", model=engine.model))
     return Finding("hint", what, say("check_engine_hub", model=engine.model))

@@ -189,6 +189,11 @@ def load(file: Path | None = None) -> Config:
     return Config(settings, secrets, path)
 
 
+def line_of(file: Path, *keys: str) -> int | None:
+    """The line a setting stands on, counted from 1; None where it is not set in the file."""
+    return _read(file)[1].get(keys) if file.exists() else None
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine reaches this address."""
     try:

@@ -13,7 +13,7 @@ from bot.config import Config
 from bot.telemetry import set_up_logging
 from bot.texts import say
 from core.errors import Misconfigured
-from core.store.schema import upgrade
+from core.store.schema import current, upgrade
 
 
 class Steps:
@@ -71,7 +71,8 @@ def upgrade_database(config: Config, screen: Console) -> str:
         async with AsyncExitStack() as stack:
             url = await database_url(config, steps, stack)
             steps(say("serve_migrate"))
-            version = await asyncio.to_thread(upgrade, url)
+            await upgrade(url)
+            version = await asyncio.to_thread(current, url)
         steps.end()
         return version
 

@@ -167,6 +167,31 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "demo_training": ("Training the demo model", "正在训练演示模型"),
     "demo_written": ("The demo model is in {folder}: {figures}", "演示模型已写入 {folder}：{figures}"),
+    "model_pulled": (
+        "{model} is in {folder}. `parley model use {model}` makes it the one that answers.",
+        "{model} 已下载到 {folder}。运行 `parley model use {model}` 让它来回答。",
+    ),
+    "model_used": (
+        "{model} answers from the next start on (engine.model in {file}).",
+        "下次启动后由 {model} 回答（{file} 中的 engine.model）。",
+    ),
+    "model_name": (
+        "{model} is not the name of a model. It looks like deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B, or is a folder.",
+        "{model} 不是模型名称。名称形如 deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B，或是一个文件夹。",
+    ),
+    "model_not_here": (
+        "{model} is not on this machine. Fetch it with `parley model pull {model}`, or name a folder that holds one.",
+        "本机没有 {model}。请用 `parley model pull {model}` 下载，或指定一个包含模型的文件夹。",
+    ),
+    "model_not_pulled": (
+        "{model} could not be fetched ({error}). Check the name and the connection, and run the command again: it goes "
+        "on where it stopped.",
+        "无法下载 {model}（{error}）。请检查名称和网络，然后重新运行命令：会从中断处继续。",
+    ),
+    "model_line": (
+        "{where} sets the model in a form that cannot be changed safely. Please set engine.model there by hand.",
+        "{where} 中模型的写法无法安全地自动修改。请手动设置 engine.model。",
+    ),
     "not_found": ("There is nothing at this address. The page is at /.", "这个地址没有内容。页面在 /。"),
     "internal_error": (
         "Something went wrong inside Parley. Please try again; the operator finds the cause in the log.",

@@ -1,0 +1,88 @@
+"""`parley model`: fetch a model from the hub once, and choose which one answers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from bot.config import DEFAULT_FILE, Config, line_of
+from bot.texts import say
+from core.engine import demo_folder
+from core.errors import Misconfigured, NotFound
+
+DEMO = "demo"
+_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.md", "LICENSE*")
+_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+
+
+def models_folder(config: Config) -> Path:
+    return config.data_dir / "models"
+
+
+def locate(config: Config, name: str) -> Path | str:
+    """Where a model lies: the demo model's folder, a pulled model's, any folder, else the name as a hub id."""
+    if name == DEMO:
+        return demo_folder()
+    for folder in (models_folder(config) / name, Path(name).expanduser()):
+        if (folder / "config.json").exists():
+            return folder
+    return name
+
+
+def pull(config: Config, name: str) -> Path:
+    """Downloads a model from the Hugging Face hub, going on where an earlier try ended; shows its progress.
+
+    Raises Misconfigured for a name that is none and NotFound where the hub does not give it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    folder = models_folder(config) / _checked(name)
+    try:
+        snapshot_download(name, local_dir=folder, allow_patterns=list(_FILES))
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        raise NotFound(say("model_not_pulled", model=name, error=type(error).__name__)) from error
+    return folder
+
+
+def use(config: Config, name: str) -> Path:
+    """Writes `engine.model` into app.yaml, leaving every other line as it is; the file."""
+    file = config.file or DEFAULT_FILE
+    value = _checked(name) if name == DEMO or not Path(name).exists() else str(Path(name).resolve())
+    if value != DEMO and not isinstance(locate(config, value), Path):
+        raise NotFound(say("model_not_here", model=name))
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    file.write_text(_with_model(text, value, file), encoding="utf-8")
+    return file
+
+
+def installed(config: Config) -> Iterator[tuple[str, Path, int]]:
+    """Name, folder and size in bytes of every model on this machine."""
+    yield DEMO, demo_folder(), _size(demo_folder())
+    root = models_folder(config)
+    for found in sorted(root.glob("**/config.json")):
+        yield str(found.parent.relative_to(root)), found.parent, _size(found.parent)
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name) or ".." in name:
+        raise Misconfigured(say("model_name", model=name))
+    return name
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _with_model(text: str, value: str, file: Path) -> str:
+    """The text of app.yaml with another engine.model; comments stay."""
+    lines = text.splitlines()
+    if number := line_of(file, "engine", "model"):
+        match = re.fullmatch(r"(\s*model\s*:\s*)([^#]*?)(\s*(?:#.*)?)", lines[number - 1])
+        if match is None:
+            raise Misconfigured(say("model_line", where=f"{file}:{number}"))
+        lines[number - 1] = f"{match[1]}{value}{match[3]}"
+    elif number := line_of(file, "engine"):
+        lines.insert(number, f"  model: {value}")
+    else:
+        lines += ["engine:", f"  model: {value}"]
+    return "\n".join(lines) + "\n"

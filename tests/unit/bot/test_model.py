@@ -1,0 +1,81 @@
+"""Choosing a model changes one line of app.yaml and nothing else."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bot import config as configuration
+from bot import model
+from bot.config import Config, HouseSecrets, Settings
+from core.errors import Misconfigured, NotFound
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return Config(Settings(data_dir=tmp_path / "var"), HouseSecrets(), None)
+
+
+def _put(folder):
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    return folder
+
+
+def test_a_pulled_model_is_found_by_its_name(here):
+    assert model.locate(here, "org/some-model") == "org/some-model"
+    folder = _put(here.data_dir / "models" / "org" / "some-model")
+    assert model.locate(here, "org/some-model") == folder
+    assert [name for name, _, _ in model.installed(here)] == ["demo", "org/some-model"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "engine:\n  model: org/m\n"),
+        ("log:\n  level: info\n", "log:\n  level: info\nengine:\n  model: org/m\n"),
+        ("engine:\n  slots: 4\n", "engine:\n  model: org/m\n  slots: 4\n"),
+        ("engine:\n  model: demo    # which one\n  slots: 4\n", "engine:\n  model: org/m    # which one\n  slots: 4\n"),
+    ],
+)
+def test_using_a_model_changes_one_line(here, before, after):
+    _put(here.data_dir / "models" / "org" / "m")
+    file = Path("app.yaml")
+    if before:
+        file.write_text(before)
+    assert model.use(replace(here, file=file if before else None), "org/m") == file
+    assert file.read_text() == after
+    assert configuration.load(file).settings.engine.model == "org/m"
+
+
+def test_the_commented_file_keeps_its_comments(here):
+    _put(here.data_dir / "models" / "org" / "m")
+    original = (Path(configuration.__file__).parents[1] / "app.yaml").read_text(encoding="utf-8")
+    Path("app.yaml").write_text(original, encoding="utf-8")
+    model.use(replace(here, file=Path("app.yaml")), "org/m")
+    changed = Path("app.yaml").read_text(encoding="utf-8").splitlines()
+    assert [(a, b) for a, b in zip(original.splitlines(), changed, strict=True) if a != b] != []
+    assert sum(a != b for a, b in zip(original.splitlines(), changed, strict=True)) == 1
+
+
+def test_a_folder_may_be_named(here, tmp_path):
+    folder = _put(tmp_path / "mine")
+    model.use(here, "mine")
+    assert configuration.load().settings.engine.model == str(folder)
+
+
+def test_what_is_not_here_is_told_with_the_remedy(here):
+    with pytest.raises(NotFound, match="parley model pull org/absent"):
+        model.use(here, "org/absent")
+
+
+@pytest.mark.parametrize("name", ["../../etc", "a/b/c", "", "a b", "a;b"])
+def test_a_name_that_is_none_is_refused_before_anything_is_fetched(here, name):
+    with pytest.raises(Misconfigured):
+        model.pull(here, name)
+
+
+def test_a_hub_that_cannot_be_reached_is_told(here):
+    with pytest.raises(NotFound, match="run the command again"):
+        model.pull(here, "org/absent")
