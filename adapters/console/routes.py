@@ -2,16 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from adapters.console.assets import assets
 from adapters.console.desk import Desk, Taken, as_json, refusal
+from adapters.console.intake import envelope, read
 from adapters.console.pages import (
     ENTRIES_PER_PAGE,
     THREADS_PER_PAGE,
@@ -25,11 +25,11 @@ from adapters.console.pages import (
 )
 from adapters.console.parse import payload_of, thread_id
 from adapters.console.problem import Problem
-from adapters.console.render import answer_view, server_event, step
+from adapters.console.streams import Events, outcome, send, shown, told
 from adapters.console.texts import say
 from adapters.console.verify import Visitor, admit, check_place, check_stamp, cookie_header, cookies
 from core.errors import NotStored
-from core.message import Command, CommandName, ReplyId, Source, ThreadId
+from core.message import Command, CommandName, ReplyId, ThreadId
 from core.ports import Accept, Draft, Entry, Received, ThreadSummary, Webhook
 
 _SECURITY = {
@@ -42,7 +42,6 @@ _SECURITY = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-_BODY_TIMEOUT = 30.0
 _CURSOR = re.compile(r"[0-9]{1,18}")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -83,30 +82,20 @@ class Routes:
         taken = await self._desk.take(webhook, visitor, self._accept)
         if _is_stop(taken):
             sentence = say("stopping", self._desk.language(webhook))
-            return self._respond(as_json(200, self._outcome(taken, Draft(taken.reply_id, 0, sentence))), visitor)
+            return self._respond(as_json(200, outcome(taken, Draft(taken.reply_id, 0, sentence))), visitor)
         if "text/event-stream" in webhook.headers.get("accept", ""):
-            return await self._stream(request, taken)
+            return await self._send(request, visitor, told(self._desk, taken))
         if webhook.headers.get("prefer") == "respond-async":
             return self._respond(as_json(202, self._desk.whereabouts(taken)), visitor)
         draft = await self._finished(taken.reply_id)
         if draft is None:
             message = say("still_answering", self._desk.language(webhook))
             return self._respond(as_json(202, {**self._desk.whereabouts(taken), "message": message}), visitor)
-        return self._respond(as_json(200, self._outcome(taken, draft)), visitor)
+        return self._respond(as_json(200, outcome(taken, draft)), visitor)
 
     async def _order(self, request: web.Request, webhook: Webhook, visitor: Visitor) -> web.StreamResponse:
         await self._desk.take(webhook, visitor, self._accept)
         return self._respond(as_json(200, {"ok": True}), visitor)
-
-    def _outcome(self, taken: Taken, draft: Draft) -> dict[str, Any]:
-        return {
-            "response": draft.text,
-            "thread": taken.thread.thread,
-            "reply_id": taken.reply_id,
-            "model": draft.model,
-            "source": draft.source or Source.HOUSE,
-            "state": draft.state,
-        }
 
     async def _finished(self, reply_id: ReplyId) -> Draft | None:
         """The final draft, None where it does not come in time."""
@@ -119,22 +108,6 @@ class Routes:
                     if draft.is_final:
                         return draft
         return None
-
-    async def _stream(self, request: web.Request, taken: Taken) -> web.StreamResponse:
-        """The answer as events start, status, delta, replace and done."""
-        response = await self._open_events(request, taken.visitor)
-        await response.write(server_event("start", {"thread": taken.thread.thread, "reply_id": taken.reply_id}))
-        text = status = ""
-        async for draft in self._drafts(taken.reply_id, response):
-            if draft.status and draft.status != status:
-                status = draft.status
-                await response.write(server_event("status", {"status": status}))
-            if (event := step(text, draft.text)) is not None:
-                text = draft.text
-                await response.write(server_event(*event))
-            if draft.is_final:
-                await response.write(server_event("done", self._outcome(taken, draft)))
-        return response
 
     # ------------------------------------------------------------------------------------------------ reading (the API)
 
@@ -158,19 +131,7 @@ class Routes:
         reply_id = ReplyId(request.match_info["reply"])
         check_stamp(self._settings, visitor.author, reply_id, webhook.query.get("stamp", ""))
         language = self._desk.language(webhook)
-        response = await self._open_events(request, visitor)
-        async for draft in self._drafts(reply_id, response):
-            view = answer_view(
-                draft.text,
-                draft.state,
-                status=draft.status,
-                model=draft.model,
-                source=draft.source,
-                language=language,
-            )
-            data = {"html": view.html, "note": view.note, "label": view.label, "state": view.state}
-            await response.write(server_event("done" if view.is_final else "draft", data))
-        return response
+        return await self._send(request, visitor, shown(self._desk, reply_id, language))
 
     # ------------------------------------------------------------------------------------------------------- the pages
 
@@ -207,10 +168,10 @@ class Routes:
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
         """Exchanges a pasted token for the cookie that stands for it."""
-        webhook = await self._read(request, body=False)
+        webhook = envelope(request)
         try:
             check_place(webhook, self._settings)
-            webhook = await self._read(request)
+            webhook = await read(request, self._settings.max_body)
             visitor = admit(str(payload_of(webhook.body).get("token", "")).strip(), self._settings)
         except Problem as problem:
             return self._respond(refusal(problem, self._desk.language(webhook)))
@@ -235,11 +196,11 @@ class Routes:
         """An action that answers programs: what is wrong is said as JSON."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            webhook = await self._read(request, body=False)
+            webhook = envelope(request)
             try:
                 visitor = self._desk.visitor(webhook)
                 if request.method == "POST":
-                    webhook = await self._read(request)
+                    webhook = await read(request, self._settings.max_body)
                 return await action(request, webhook, visitor)
             except (Problem, NotStored) as error:
                 return self._respond(refusal(error, self._desk.language(webhook)))
@@ -250,7 +211,7 @@ class Routes:
         """An action that answers people: what is wrong is said on a page."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
-            webhook = await self._read(request, body=False)
+            webhook = envelope(request)
             look = self._look(webhook)
             try:
                 return await action(request, webhook, self._desk.visitor(webhook))
@@ -270,33 +231,6 @@ class Routes:
             return _html(403, notice_page(look, "cross_site", path=webhook.path))
         sentence = say(problem.name, look.language, **problem.values)
         return _html(problem.status, notice_page(look, "error", sentence=sentence), problem.headers)
-
-    async def _read(self, request: web.Request, *, body: bool = True) -> Webhook:
-        return Webhook(
-            method=request.method,
-            path=request.path,
-            query=dict(request.query),
-            headers={name.lower(): value for name, value in request.headers.items()},
-            body=await self._body(request) if body else b"",
-            received_at=datetime.now(UTC),
-            remote=request.remote or "",
-        )
-
-    async def _body(self, request: web.Request) -> bytes:
-        limit = self._settings.max_body
-        too_large = Problem(413, "body_too_large", limit=limit // 1024)
-        if (request.content_length or 0) > limit:
-            raise too_large
-        body = bytearray()
-        try:
-            async with asyncio.timeout(_BODY_TIMEOUT):
-                async for chunk in request.content.iter_any():
-                    body += chunk
-                    if len(body) > limit:
-                        raise too_large
-        except (TimeoutError, HttpProcessingError, web.RequestPayloadError) as error:
-            raise Problem(400, "body_cut") from error
-        return bytes(body)
 
     def _look(self, webhook: Webhook) -> Look:
         theme = cookies(webhook).get("parley_theme", "")
@@ -326,7 +260,7 @@ class Routes:
             headers |= self._desk.introduction(visitor)
         return web.Response(status=received.status, body=received.body, headers=headers)
 
-    async def _open_events(self, request: web.Request, visitor: Visitor) -> web.StreamResponse:
+    async def _send(self, request: web.Request, visitor: Visitor, events: Events) -> web.StreamResponse:
         headers = {
             **_SECURITY,
             "Content-Type": "text/event-stream; charset=utf-8",
@@ -336,29 +270,8 @@ class Routes:
         }
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)
+        await send(events, response)
         return response
-
-    async def _drafts(self, reply_id: ReplyId, response: web.StreamResponse) -> AsyncGenerator[Draft, None]:
-        """Each draft up to the final one. Silence is filled with comments, which also tell when the reader has left."""
-        async with aclosing(self._desk.drafts.follow(reply_id)) as drafts:
-            following = asyncio.ensure_future(anext(drafts, None))
-            try:
-                while True:
-                    await asyncio.wait({following}, timeout=self._settings.heartbeat.total_seconds())
-                    if not following.done():
-                        await response.write(b": still here\n\n")
-                        continue
-                    draft = following.result()
-                    if draft is None:
-                        return
-                    yield draft
-                    if draft.is_final:
-                        return
-                    following = asyncio.ensure_future(anext(drafts, None))
-            finally:
-                following.cancel()
-                with suppress(asyncio.CancelledError):
-                    await following
 
 
 def _is_stop(taken: Taken) -> bool:

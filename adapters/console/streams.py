@@ -1,0 +1,96 @@
+"""Growing answers as server-sent events, for programs as text and for the page as HTML."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Any
+
+from aiohttp import web
+
+from adapters.console.desk import Desk, Taken
+from adapters.console.render import answer_view, server_event, step
+from core.message import ReplyId, Source
+from core.ports import Draft
+
+Events = AsyncGenerator[bytes, None]
+
+# A comment: it keeps the connection open, and tells the server when nobody is there to read it.
+_BEAT = b": still here\n\n"
+
+
+async def send(events: Events, response: web.StreamResponse) -> None:
+    """Writes the events as they come, until they end or the reader leaves; the answer goes on without a reader."""
+    with suppress(ConnectionResetError):
+        async with aclosing(events):
+            async for event in events:
+                await response.write(event)
+
+
+def outcome(taken: Taken, draft: Draft) -> dict[str, Any]:
+    """A finished answer as the API gives it."""
+    return {
+        "response": draft.text,
+        "thread": taken.thread.thread,
+        "reply_id": taken.reply_id,
+        "model": draft.model,
+        "source": draft.source or Source.HOUSE,
+        "state": draft.state,
+    }
+
+
+async def told(desk: Desk, taken: Taken) -> Events:
+    """An answer for a program: start, status, delta, replace and done."""
+    yield server_event("start", {"thread": taken.thread.thread, "reply_id": taken.reply_id})
+    text = status = ""
+    async with aclosing(_watched(desk, taken.reply_id)) as drafts:
+        async for draft in drafts:
+            if draft is None:
+                yield _BEAT
+                continue
+            if draft.status not in ("", status):
+                status = draft.status
+                yield server_event("status", {"status": status})
+            if change := step(text, draft.text):
+                text = draft.text
+                yield server_event(*change)
+            if draft.is_final:
+                yield server_event("done", outcome(taken, draft))
+
+
+async def shown(desk: Desk, reply_id: ReplyId, language: str) -> Events:
+    """An answer for the page: each event is all of it so far, as HTML."""
+    async with aclosing(_watched(desk, reply_id)) as drafts:
+        async for draft in drafts:
+            yield _BEAT if draft is None else _as_html(draft, language)
+
+
+def _as_html(draft: Draft, language: str) -> bytes:
+    view = answer_view(
+        draft.text, draft.state, status=draft.status, model=draft.model, source=draft.source, language=language
+    )
+    data = {"html": view.html, "note": view.note, "label": view.label, "state": view.state}
+    return server_event("done" if view.is_final else "draft", data)
+
+
+async def _watched(desk: Desk, reply_id: ReplyId) -> AsyncGenerator[Draft | None, None]:
+    """Each draft up to the final one, and None whenever nothing came for the time of a heartbeat."""
+    pause = desk.settings.heartbeat.total_seconds()
+    async with aclosing(desk.drafts.follow(reply_id)) as drafts:
+        following = asyncio.ensure_future(anext(drafts, None))
+        try:
+            while True:
+                if not (await asyncio.wait({following}, timeout=pause))[0]:
+                    yield None
+                    continue
+                draft = following.result()
+                if draft is None:
+                    return
+                yield draft
+                if draft.is_final:
+                    return
+                following = asyncio.ensure_future(anext(drafts, None))
+        finally:
+            # An async generator can't be closed while it is being asked for its next item.
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
