@@ -111,7 +111,7 @@ def _by_cookie(webhook: Webhook, settings: ConsoleSettings, locale: str) -> Visi
 
 
 def _remembered(cookie: str, webhook: Webhook, settings: ConsoleSettings, locale: str) -> Visitor | None:
-    identity = unquote(cookie.rpartition(".")[0])
+    identity = unquote(cookie.rpartition(".")[0]) if cookie.isascii() else ""
     kind, _, name = identity.partition("-")
     if kind == "browser" and _is_guarded(webhook, settings):
         return None
