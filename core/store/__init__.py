@@ -1,0 +1,6 @@
+"""What is remembered: PostgreSQL behind the store's Protocols, sealed at rest."""
+
+from core.store.keys import Keys
+from core.store.postgres import PostgresStore
+
+__all__ = ["Keys", "PostgresStore"]

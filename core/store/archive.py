@@ -1,0 +1,114 @@
+"""What was said, for the pages of a door: only what the reader asked."""
+# ruff: noqa: S608 - what is put together here are constants of this room
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from core.message import Author, Reply, ReplyId, ThreadId
+from core.ports import Entry, State, ThreadSummary, Vote
+from core.store import messages, replies
+from core.store.database import Database, Transaction
+from core.store.ratings import PostgresRatings
+from core.store.room import Desk
+from core.store.signals import Hub
+from core.store.vault import Vault, reply_id, row_id
+
+_TITLE = 80  # characters
+
+_THREADS = """
+    SELECT threads.asked_at, first.id, first.author, first.body
+    FROM threads CROSS JOIN LATERAL (
+        SELECT id, author, body FROM messages
+        WHERE messages.thread = threads.id AND NOT is_erased ORDER BY seq LIMIT 1
+    ) first
+    WHERE threads.owner = %(reader)s AND threads.asked_at < COALESCE(%(before)s::timestamptz, 'infinity')
+        AND threads.asked_at IS NOT NULL
+    ORDER BY threads.asked_at DESC LIMIT %(limit)s
+"""
+_ENTRIES = """
+    SELECT message.seq, message.id, message.body, message.seq < threads.reset_seq,
+        newest.id, newest.body, newest.model, newest.source, turns.state
+    FROM threads JOIN messages message ON message.thread = threads.id
+    LEFT JOIN LATERAL (
+        SELECT id, body, model, source FROM replies
+        WHERE replies.question = message.id ORDER BY replies.seq DESC LIMIT 1
+    ) newest ON true
+    LEFT JOIN turns ON turns.reply_id = newest.id
+    WHERE threads.id = %(thread)s AND threads.owner = %(reader)s AND message.author = %(reader)s
+        AND NOT message.is_erased AND message.seq < %(before)s
+    ORDER BY message.seq DESC LIMIT %(limit)s
+"""
+_OWNER = "SELECT owner FROM threads WHERE id = %(thread)s AND owner IS NOT NULL"
+_REPLY = f"SELECT {replies.COLUMNS} FROM replies WHERE id = %(id)s AND asker = %(reader)s"
+_END = 2**62
+
+
+class PostgresArchive:
+    """`ports.Archive`."""
+
+    def __init__(self, database: Database, vault: Vault, hub: Hub) -> None:
+        self._database = database
+        self._vault = vault
+        self._hub = hub
+
+    async def threads(self, reader: Author, *, limit: int, before: datetime | None = None) -> tuple[ThreadSummary, ...]:
+        params = {"reader": self._vault.person(reader), "limit": limit, "before": before}
+        return tuple([await self._summary(*row) for row in await self._database.fetch(_THREADS, params)])
+
+    async def _summary(self, asked_at: datetime, id_: UUID, author: UUID, body: bytes) -> ThreadSummary:
+        first = await messages.open(self._vault, author, id_, body)
+        return ThreadSummary(first.thread, title(first.text), asked_at)
+
+    async def entries(
+        self, thread: ThreadId, reader: Author, *, limit: int, before: int | None = None
+    ) -> tuple[Entry, ...]:
+        person = self._vault.person(reader)
+        params = {
+            "thread": self._vault.thread(thread),
+            "reader": person,
+            "limit": limit,
+            "before": _END if before is None else before,
+        }
+        async with self._database.transaction() as transaction:
+            rows = await transaction.fetch(_ENTRIES, params)
+            votes = await self._votes(transaction, person, [row[4] for row in rows if row[4] is not None])
+        return tuple([await self._entry(person, votes, row) for row in reversed(rows)])
+
+    async def _votes(self, transaction: Transaction, person: UUID, ids: Sequence[UUID]) -> dict[UUID, Vote]:
+        return await PostgresRatings(Desk(transaction, self._vault, self._hub)).votes_of(person, ids)
+
+    async def _entry(self, person: UUID, votes: dict[UUID, Vote], row: Sequence[Any]) -> Entry:
+        seq, id_, body, is_before_reset, answer_id, answer, model, source, state = row
+        message = await messages.open(self._vault, person, id_, body)
+        return Entry(
+            cursor=seq,
+            message_id=message.id,
+            question=message.text,
+            asker=message.author,
+            sent_at=message.sent_at,
+            reply_id=reply_id(answer_id or id_),
+            state=State(state) if state else None,
+            answer=await replies.text(self._vault, person, answer_id, answer) if answer_id else "",
+            model=model or "",
+            source=source or "",
+            vote=votes.get(answer_id),
+            is_before_reset=is_before_reset,
+        )
+
+    async def owns(self, thread: ThreadId, reader: Author) -> bool | None:
+        rows = await self._database.fetch(_OWNER, {"thread": self._vault.thread(thread)})
+        return rows[0][0] == self._vault.person(reader) if rows else None
+
+    async def reply(self, reply_id: ReplyId, reader: Author) -> Reply | None:
+        id_ = row_id(reply_id)
+        params = {"id": id_, "reader": self._vault.person(reader)}
+        rows = await self._database.fetch(_REPLY, params) if id_ else []
+        return (await replies.read(self._vault, replies.Stored(*rows[0])))[1] if rows else None
+
+
+def title(text: str) -> str:
+    """The start of a question, on one line."""
+    line = " ".join(text[: 4 * _TITLE].split())
+    return line if len(line) <= _TITLE else line[: _TITLE - 1].rstrip() + "…"

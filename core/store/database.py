@@ -1,0 +1,221 @@
+"""The way to PostgreSQL: a pool, transactions that send their statements together, and bounds on every wait."""
+
+import asyncio
+import logging
+import os
+import select
+import socket
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import event, make_url
+from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+
+from core.errors import NotStored, ParleyError
+
+Row = tuple[Any, ...]
+Raw = psycopg.AsyncConnection[Row]
+
+logger = logging.getLogger(__name__)
+
+# Intake must be able to answer 503 within three seconds, whether the server refuses, is gone, or hangs.
+CONNECT_TIMEOUT = 2  # seconds, the least libpq knows
+POOL_TIMEOUT = 1.0
+DEADLINE = 2.5
+_SETTINGS = {
+    "application_name": "parley",
+    "statement_timeout": "2000",
+    "lock_timeout": "2000",
+    "idle_in_transaction_session_timeout": "30000",
+    "jit": "off",
+    # Every statement here is meant for an index. Right after a burst the statistics of a queue still say it is empty.
+    "enable_seqscan": "off",
+}
+
+
+class Statement(NamedTuple):
+    """SQL with its parameters; `missing` makes the error to raise where no row was touched."""
+
+    sql: str
+    params: Mapping[str, Any] | None = None
+    missing: Callable[[], ParleyError] | None = None
+
+
+BEGIN, COMMIT, ROLLBACK = Statement("BEGIN"), Statement("COMMIT"), Statement("ROLLBACK")
+
+
+def normal_url(url: str) -> str:
+    """The URL as SQLAlchemy wants it, with psycopg as its driver; `postgres://` is understood too."""
+    scheme, separator, rest = url.partition("://")
+    is_postgres = scheme in ("postgres", "postgresql", "postgresql+psycopg")
+    return f"postgresql+psycopg{separator}{rest}" if is_postgres else url
+
+
+def conninfo(url: str) -> str:
+    """The same address as libpq wants it."""
+    return make_url(normal_url(url)).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def options(**more: str) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in (_SETTINGS | more).items())
+
+
+def not_stored(error: BaseException) -> NotStored:
+    """Says which kind of failure it was and nothing of what was to be stored."""
+    state = getattr(error, "sqlstate", None) or getattr(getattr(error, "orig", None), "sqlstate", None)
+    return NotStored(f"({type(error).__name__}{f', {state}' if state else ''})")
+
+
+class Database:
+    """A pool of connections in autocommit; whoever wants a transaction says so."""
+
+    def __init__(self, url: str, *, pool_size: int) -> None:
+        self.url = url
+        self._engine = create_async_engine(
+            normal_url(url),
+            isolation_level="AUTOCOMMIT",
+            hide_parameters=True,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=POOL_TIMEOUT,
+            pool_reset_on_return=None,  # a Transaction leaves its connection idle, or drops it
+            use_native_hstore=False,
+            connect_args={"connect_timeout": CONNECT_TIMEOUT, "options": options(), "prepare_threshold": 2},
+        )
+        event.listen(self._engine.sync_engine, "checkout", _refuse_a_dead_one)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator["Transaction", None]:
+        """Commits on leaving, rolls back on an exception; raises NotStored for whatever goes wrong underneath."""
+        transaction = Transaction(self)
+        try:
+            yield transaction
+            await transaction.commit()
+        except (psycopg.Error, SQLAlchemyError, OSError) as error:
+            raise not_stored(error) from error
+        finally:
+            await transaction.close()
+
+    async def fetch(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
+        """One statement, committed by itself."""
+        async with self.transaction() as transaction:
+            return await transaction.alone(Statement(sql, params))
+
+    async def connect(self) -> AsyncConnection:
+        return await self._engine.connect()
+
+
+class Transaction:
+    """Statements on one connection, taken when the first is sent.
+
+    Writes wait until a read needs them done, or the end: they travel together, so that a turn costs few round trips.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: AsyncConnection | None = None
+        self._raw: Raw | None = None
+        self._later: list[Statement] = []
+        self._is_begun = False
+
+    def later(self, sql: str, params: Mapping[str, Any], missing: Callable[[], ParleyError] | None = None) -> None:
+        """Will be sent before the next read, at the latest before the commit."""
+        self._later.append(Statement(sql, params, missing))
+
+    async def fetch(self, sql: str, params: Mapping[str, Any]) -> list[Row]:
+        """The rows of this statement, in the order it gives them."""
+        return await self._send([*self._opening(), *self._taken(), Statement(sql, params)])
+
+    async def alone(self, statement: Statement) -> list[Row]:
+        return await self._send([statement])
+
+    async def commit(self) -> None:
+        waiting = self._taken()
+        if not self._is_begun and len(waiting) == 1:
+            await self._send(waiting)
+        elif waiting and not any(statement.missing for statement in waiting):
+            await self._send([*self._opening(), *waiting, COMMIT])
+        elif waiting:
+            await self._send([*self._opening(), *waiting])
+        if self._raw is not None and self._raw.info.transaction_status is not TransactionStatus.IDLE:
+            await self._send([COMMIT])
+
+    async def close(self) -> None:
+        """Gives the connection back clean, or drops it."""
+        connection, raw = self._connection, self._raw
+        self._connection = self._raw = None
+        if connection is None:
+            return
+        try:
+            if raw is None or not await _is_clean(raw):
+                await connection.invalidate()
+        finally:
+            await connection.close()
+
+    def _opening(self) -> list[Statement]:
+        opening = [] if self._is_begun else [BEGIN]
+        self._is_begun = True
+        return opening
+
+    def _taken(self) -> list[Statement]:
+        taken, self._later = self._later, []
+        return taken
+
+    async def _send(self, statements: list[Statement]) -> list[Row]:
+        if self._raw is None:
+            self._connection = await self._database.connect()
+            raw: Raw = (await self._connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+            self._raw = raw
+        return await send(self._raw, statements)
+
+
+async def send(raw: Raw, statements: list[Statement]) -> list[Row]:
+    """Runs them in one round trip; the rows of the last one. A server that hangs is cut off at the deadline."""
+    timer = asyncio.get_running_loop().call_later(DEADLINE, _cut, raw)
+    try:
+        cursors = await _run(raw, statements)
+    finally:
+        timer.cancel()
+    for cursor, statement in zip(cursors, statements, strict=True):
+        if statement.missing and cursor.rowcount == 0:
+            raise statement.missing()
+    return await cursors[-1].fetchall() if cursors[-1].description else []
+
+
+async def _run(raw: Raw, statements: list[Statement]) -> list[psycopg.AsyncCursor[Row]]:
+    if len(statements) == 1:
+        return [await raw.execute(statements[0].sql, statements[0].params, binary=True)]
+    async with raw.pipeline():
+        return [await raw.execute(sql, params, binary=True) for sql, params, _ in statements]
+
+
+def _cut(raw: Raw) -> None:
+    # Cancelling would wait for the very server that does not answer; a closed socket is seen at once.
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(raw.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)
+
+
+async def _is_clean(raw: Raw) -> bool:
+    status = raw.info.transaction_status
+    if status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+        with suppress(psycopg.Error, OSError):
+            await send(raw, [ROLLBACK])
+    return raw.info.transaction_status is TransactionStatus.IDLE
+
+
+def _refuse_a_dead_one(dbapi_connection: Any, record: object, proxy: object) -> None:
+    # An idle connection has nothing to say: a readable socket is one the server has closed.
+    raw: Raw = dbapi_connection.driver_connection
+    poll = select.poll()
+    with suppress(psycopg.Error):
+        poll.register(raw.fileno(), select.POLLIN)
+        if not poll.poll(0):
+            return
+    raise InvalidatePoolError

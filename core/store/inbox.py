@@ -1,0 +1,256 @@
+"""What came in and is not finished: stored once, claimed head of thread first, leased and fenced."""
+# ruff: noqa: S608 - what is put together here are constants of this room
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from core import codec
+from core.errors import LeaseLost, ParleyError
+from core.message import Author, Command, Event, Feedback, Message, ThreadId
+from core.ports import Claim, Mark, Receipt, SignalKind
+from core.store import messages
+from core.store.database import Row
+from core.store.room import Params, Room, token
+from core.store.signals import CHANNEL
+from core.store.vault import reply_id
+
+logger = logging.getLogger(__name__)
+
+# Ids are given in the order of the intake lock, so that a thread's rows are committed in the order of their ids.
+_ROW = """
+    WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(%(gate)s)), new AS (
+        INSERT INTO inbox (reply_id, adapter, lane, thread, author, payload)
+        SELECT %(reply_id)s, %(adapter)s, %(lane)s, %(thread)s, %(author)s, %(payload)s::bytea FROM gate
+        WHERE NOT EXISTS (SELECT FROM messages WHERE id = %(reply_id)s)
+        ON CONFLICT (reply_id) DO NOTHING RETURNING id, reply_id, thread, author
+    )
+"""
+_IN_THREAD = """, place AS (
+        INSERT INTO threads (id, owner, asked_at) SELECT thread, author, {asked_at} FROM new
+        ON CONFLICT (id) DO UPDATE SET
+            owner = COALESCE(threads.owner, EXCLUDED.owner), asked_at = COALESCE(EXCLUDED.asked_at, threads.asked_at)
+    )
+"""
+_WITH_TEXT = """, said AS (
+        INSERT INTO messages (id, seq, thread, author, body) SELECT reply_id, id, thread, author, %(body)s FROM new
+    )
+"""
+_TOLD = f" SELECT id, pg_notify('{CHANNEL}', %(payload_of_signal)s) FROM new"
+_ADD_CONTROL = _ROW + _TOLD
+_ADD_COMMAND = _ROW + _IN_THREAD.format(asked_at="NULL::timestamptz") + _TOLD
+_ADD_MESSAGE = _ROW + _IN_THREAD.format(asked_at="clock_timestamp()") + _WITH_TEXT + _TOLD
+_GATES = "SELECT pg_advisory_xact_lock(gate) FROM unnest(%(gates)s::bigint[]) AS gate"
+
+_IS_HEAD = """
+    AND NOT EXISTS (
+        SELECT FROM inbox earlier
+        WHERE earlier.thread = waiting.thread AND earlier.id < waiting.id
+            AND earlier.lane = 'turn' AND earlier.status IN (0, 1)
+    )
+"""
+_CLAIM = """
+    WITH head AS MATERIALIZED (
+        SELECT id FROM inbox waiting
+        WHERE lane = '{lane}' AND status = 0 AND available_at <= now() AND adapter = ANY(%(doors)s::text[]) {is_head}
+        ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), claimed AS (
+        UPDATE inbox SET status = 1, attempts = attempts + 1, owner = %(owner)s,
+            lease_until = now() + %(lease)s, mark = NULLIF(mark, 'redo')
+        FROM head WHERE inbox.id = head.id
+        RETURNING inbox.id, reply_id, author, payload, attempts, created_at, mark
+    )
+    SELECT claimed.*, messages.body FROM claimed LEFT JOIN messages ON messages.id = reply_id ORDER BY claimed.id
+"""
+_CLAIMS = {"turn": _CLAIM.format(lane="turn", is_head=_IS_HEAD), "control": _CLAIM.format(lane="control", is_head="")}
+_HELD = "id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s"
+_RENEW = """
+    UPDATE inbox SET lease_until = now() + %(lease)s
+    FROM unnest(%(ids)s::bigint[], %(owners)s::text[], %(attempts)s::int[]) AS held (id, owner, attempts)
+    WHERE inbox.id = held.id AND status = 1 AND inbox.owner = held.owner AND inbox.attempts = held.attempts
+    RETURNING inbox.id, mark
+"""
+_FINISH = f"""
+    UPDATE inbox SET status = 2, payload = NULL, owner = NULL, lease_until = NULL, finished_at = now() WHERE {_HELD}
+"""
+_RELEASE = f"""
+    UPDATE inbox SET status = 0, owner = NULL, lease_until = NULL, available_at = now() + %(delay)s WHERE {_HELD}
+"""
+_BURY = f"""
+    UPDATE inbox SET status = 3, owner = NULL, lease_until = NULL, finished_at = now(), reason = %(reason)s
+    WHERE {_HELD}
+"""
+_REAP = f"""
+    WITH expired AS MATERIALIZED (
+        SELECT id FROM inbox WHERE status = 1 AND lease_until < now() FOR UPDATE SKIP LOCKED
+    ), freed AS (
+        UPDATE inbox SET status = 0, owner = NULL, lease_until = NULL, available_at = now()
+        FROM expired WHERE inbox.id = expired.id RETURNING 1
+    )
+    SELECT count(*), pg_notify('{CHANNEL}', %(signal)s) FROM freed HAVING count(*) > 0
+"""
+# A row that is being claimed just now waits in our snapshot and runs once we may touch it: mark it all the same.
+_MARK = f"""
+    WITH marked AS (
+        UPDATE inbox SET mark = CASE
+            WHEN mark = 'erase' OR (mark = 'stop' AND %(mark)s = 'redo') THEN mark ELSE %(mark)s END
+        WHERE thread = %(thread)s AND lane = 'turn' AND status IN (0, 1)
+            AND (%(author)s::uuid IS NULL OR author = %(author)s)
+            AND (%(message)s::uuid IS NULL OR reply_id = %(message)s)
+            AND (status = 1 OR NOT EXISTS (
+                SELECT FROM inbox running
+                WHERE running.thread = %(thread)s AND running.lane = 'turn' AND running.status = 1
+                    AND (%(author)s::uuid IS NULL OR running.author = %(author)s)
+                    AND (%(message)s::uuid IS NULL OR running.reply_id = %(message)s)
+            ))
+        RETURNING reply_id, status
+    )
+    SELECT reply_id, status,
+        CASE WHEN status = 1 THEN pg_notify('{CHANNEL}', %(signal)s || replace(reply_id::text, '-', '')) END
+    FROM marked
+"""
+_AMEND = f"""
+    WITH amended AS (
+        UPDATE inbox SET mark = CASE WHEN status = 1 THEN COALESCE(mark, 'redo') ELSE mark END
+        WHERE reply_id = %(message)s AND thread = %(thread)s AND status IN (0, 1) AND lane = 'turn'
+        RETURNING reply_id, status
+    )
+    SELECT reply_id, status,
+        CASE WHEN status = 1 THEN pg_notify('{CHANNEL}', %(signal)s || replace(reply_id::text, '-', '')) END
+    FROM amended
+"""
+_WAITING = "SELECT (SELECT count(*) FROM inbox WHERE status = 0) + (SELECT count(*) FROM inbox WHERE status = 1)"
+_PURGE = """
+    DELETE FROM inbox WHERE id IN (
+        SELECT id FROM inbox WHERE status = 2 AND finished_at < now() - %(age)s ORDER BY id LIMIT %(limit)s
+    ) RETURNING 1
+"""
+
+
+class PostgresInbox(Room):
+    """`ports.Inbox`."""
+
+    async def add(self, events: Sequence[Event]) -> tuple[Receipt, ...]:
+        rows = [self._row(event) for event in events]
+        if len(rows) > 1:  # one order of locks for all, so that nobody waits in a circle
+            gates = sorted({row["gate"] for row in rows})
+            await self._tx.fetch(_GATES, {"gates": gates})
+        return tuple([await self._add(event, row) for event, row in zip(events, rows, strict=True)])
+
+    def _row(self, event: Event) -> Params:
+        vault, adapter = self._vault, event.author.adapter
+        if isinstance(event, Feedback):
+            thread = vault.blind("feedback", event.author.key, str(event.target))
+        else:
+            adapter, thread = event.thread.adapter, vault.thread(event.thread)
+        return {
+            "reply_id": vault.event(adapter, event.id),
+            "adapter": adapter,
+            "lane": event.lane,
+            "thread": thread,
+            "gate": int.from_bytes(thread.bytes[:8], signed=True),
+            "author": vault.person(event.author),
+            "payload": None,
+        }
+
+    async def _add(self, event: Event, row: Params) -> Receipt:
+        author, row_id = row["author"], row["reply_id"]
+        row["payload_of_signal"] = self._desk.wake(SignalKind.INBOX)
+        if isinstance(event, Message):
+            sql, row["body"] = _ADD_MESSAGE, await messages.seal(self._vault, author, row_id, event)
+        else:
+            sql = _ADD_COMMAND if isinstance(event, Command) and event.lane == "turn" else _ADD_CONTROL
+            row["payload"] = await self._vault.seal("inbox", "payload", author, row_id, codec.dumps(event))
+        return Receipt(reply_id(row_id), is_new=bool(await self._tx.fetch(sql, row)))
+
+    async def claim(
+        self, lane: str, *, owner: str, doors: Collection[str], limit: int, lease: timedelta
+    ) -> tuple[Claim, ...]:
+        params = {"owner": owner, "doors": list(doors), "limit": limit, "lease": lease}
+        claims = [await self._claimed(owner, row) for row in await self._tx.fetch(_CLAIMS[lane], params)]
+        return tuple(claim for claim in claims if claim is not None)
+
+    async def _claimed(self, owner: str, row: Row) -> Claim | None:
+        """One row that cannot be read is buried: it must not keep the others from being answered."""
+        id_, row_id, author, payload, attempts, created_at, mark, body = row
+        try:
+            event = await self._event(author, row_id, payload, body)
+        except ParleyError as error:
+            logger.error("inbox row %d cannot be read and was buried: %s", id_, type(error).__name__)
+            reason = await self._vault.seal("inbox", "reason", self._vault.house, row_id, str(error).encode())
+            self._tx.later(_BURY, {"id": id_, "owner": owner, "attempts": attempts, "reason": reason}, LeaseLost)
+            return None
+        return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, Mark(mark) if mark else None)
+
+    async def _event(self, author: UUID, row_id: UUID, payload: bytes | None, body: bytes | None) -> Event:
+        if payload is not None:
+            return codec.loads(await self._vault.open("inbox", "payload", author, row_id, payload))
+        return await messages.open(self._vault, author, row_id, body or b"")
+
+    async def renew(self, claims: Collection[Claim], lease: timedelta) -> Mapping[int, Mark | None]:
+        held = {
+            "ids": [claim.id for claim in claims],
+            "owners": [claim.owner for claim in claims],
+            "attempts": [claim.attempts for claim in claims],
+        }
+        rows = await self._tx.fetch(_RENEW, held | {"lease": lease})
+        return {id_: Mark(mark) if mark else None for id_, mark in rows}
+
+    async def finish(self, claim: Claim) -> None:
+        self._desk.wake(SignalKind.INBOX)  # the next of its thread may start
+        self._tx.later(_FINISH, token(claim), LeaseLost)
+
+    async def release(self, claim: Claim, delay: timedelta) -> None:
+        self._desk.wake(SignalKind.INBOX)
+        self._tx.later(_RELEASE, token(claim) | {"delay": delay}, LeaseLost)
+
+    async def bury(self, claim: Claim, reason: str) -> None:
+        self._desk.wake(SignalKind.INBOX)
+        row_id = UUID(claim.reply_id)
+        sealed = await self._vault.seal("inbox", "reason", self._vault.house, row_id, reason.encode())
+        self._tx.later(_BURY, token(claim) | {"reason": sealed}, LeaseLost)
+
+    async def reap(self) -> int:
+        rows = await self._tx.fetch(_REAP, {"signal": self._desk.hub.payload_of(SignalKind.INBOX)})
+        if rows:
+            self._desk.wake(SignalKind.INBOX)
+        return int(rows[0][0]) if rows else 0
+
+    async def mark(
+        self, mark: Mark, *, thread: ThreadId, author: Author | None = None, message_id: str | None = None
+    ) -> int:
+        vault = self._vault
+        params = {
+            "mark": mark.value,
+            "thread": vault.thread(thread),
+            "author": vault.person(author) if author else None,
+            "message": vault.event(thread.adapter, message_id) if message_id is not None else None,
+            "signal": self._desk.hub.payload_of(SignalKind.MARK),
+        }
+        return self._marked(await self._tx.fetch(_MARK, params))
+
+    async def amend(self, thread: ThreadId, message_id: str, text: str) -> int:
+        message = self._vault.event(thread.adapter, message_id)
+        params = {
+            "message": message,
+            "thread": self._vault.thread(thread),
+            "signal": self._desk.hub.payload_of(SignalKind.MARK),
+        }
+        count = self._marked(await self._tx.fetch(_AMEND, params))
+        if count:
+            await messages.rewrite(self._desk, message, thread, text=text)
+        return count
+
+    def _marked(self, rows: list[Row]) -> int:
+        for row_id, status, _ in rows:
+            if status == 1:
+                self._desk.wake(SignalKind.MARK, reply_id(row_id))
+        return len(rows)
+
+    async def waiting(self) -> int:
+        return int((await self._tx.fetch(_WAITING, {}))[0][0])
+
+    async def purge(self, age: timedelta, *, limit: int = 1000) -> int:
+        """Forgets finished rows older than `age`, oldest first; a redelivery that late is answered again."""
+        return len(await self._tx.fetch(_PURGE, {"age": age, "limit": limit}))

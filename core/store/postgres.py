@@ -1,0 +1,116 @@
+"""The store over PostgreSQL."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cached_property
+
+from core.ports import Signal
+from core.store import signals
+from core.store.archive import PostgresArchive
+from core.store.database import Database
+from core.store.drafts import PostgresDrafts
+from core.store.inbox import PostgresInbox
+from core.store.keys import Keys
+from core.store.leader import PostgresLeader
+from core.store.outbox import PostgresOutbox
+from core.store.ratings import PostgresRatings
+from core.store.replies import PostgresReplies
+from core.store.room import Desk
+from core.store.secrets import PostgresSecrets
+from core.store.signals import Hub
+from core.store.threads import PostgresThreads
+from core.store.turns import PostgresTurns
+from core.store.vault import Vault
+
+_KEY_CONNECTIONS = 2
+# Takes what an insert would take, and stores nothing.
+_CHECK = "SELECT pg_is_in_recovery(), count(*) FROM inbox WHERE id < 0"
+
+
+class PostgresUnit:
+    """`ports.Unit`. Writes may be sent as late as the commit: a LeaseLost shows on leaving at the latest."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    @cached_property
+    def inbox(self) -> PostgresInbox:
+        return PostgresInbox(self._desk)
+
+    @cached_property
+    def outbox(self) -> PostgresOutbox:
+        return PostgresOutbox(self._desk)
+
+    @cached_property
+    def turns(self) -> PostgresTurns:
+        return PostgresTurns(self._desk)
+
+    @cached_property
+    def replies(self) -> PostgresReplies:
+        return PostgresReplies(self._desk)
+
+    @cached_property
+    def ratings(self) -> PostgresRatings:
+        return PostgresRatings(self._desk)
+
+    @cached_property
+    def threads(self) -> PostgresThreads:
+        return PostgresThreads(self._desk)
+
+
+class PostgresStore:
+    """`ports.Store`. `start` before the first use, `stop` after the last; both raise NotStored or pass.
+
+    Opens at most `pool_size` connections, two for keys, one for notifications, and one per name it leads.
+    """
+
+    def __init__(self, url: str, keys: Keys, *, pool_size: int = 10) -> None:
+        self._url = url
+        self._database = Database(url, pool_size=pool_size)
+        self._key_database = Database(url, pool_size=_KEY_CONNECTIONS)
+        self._vault = Vault(keys, self._key_database)
+        self._hub = Hub()
+        self._listener: asyncio.Task[None] | None = None
+        self.drafts = PostgresDrafts(self._database, self._vault, self._hub)
+        self.archive = PostgresArchive(self._database, self._vault, self._hub)
+        self.secrets = PostgresSecrets(self._database, self._vault)
+
+    async def start(self) -> None:
+        """Raises NotStored where the database is away, Unreadable where the key is not the one it was sealed with."""
+        await self._vault.start()
+        self._listener = asyncio.create_task(signals.listen(self._url, self._hub), name="notifications")
+
+    async def stop(self) -> None:
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+        await self._database.close()
+        await self._key_database.close()
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncGenerator[PostgresUnit, None]:
+        async with self._database.transaction() as transaction:
+            desk = Desk(transaction, self._vault, self._hub)
+            yield PostgresUnit(desk)
+        desk.spread()
+
+    def leader(self, name: str) -> PostgresLeader:
+        return PostgresLeader(self._url, self._vault, name)
+
+    def signals(self) -> AsyncGenerator[Signal, None]:
+        return self._hub.signals()
+
+    async def check(self) -> None:
+        await self._database.fetch(_CHECK)
+
+    async def purge(self, older_than: timedelta) -> int:
+        """Forgets finished inbox rows of that age, in small bites; how many."""
+        total = 0
+        while True:
+            async with self.unit() as unit:
+                purged = await unit.inbox.purge(older_than)
+            total += purged
+            if not purged:
+                return total

@@ -1,0 +1,130 @@
+"""Votes on answers. All are kept, each sealed under its rater's key; what counts is folded from them."""
+# ruff: noqa: S608 - what is put together here are constants of this room
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from core.message import Author, Feedback, LastReplyTo, PartId, Reply, ReplyId
+from core.ports import Vote
+from core.store import bodies
+from core.store.replies import PostgresReplies
+from core.store.room import Room
+from core.store.vault import Vault, reply_id, row_id
+
+_REPLY_OF_PART = "SELECT reply_id FROM parts WHERE id = %(part)s"
+_RECORD = """
+    WITH cast_now AS (
+        INSERT INTO votes (id, reply_id, author, origin, part, score, model, sent_at, body)
+        SELECT %(id)s, id, %(author)s, %(origin)s, %(part)s::uuid, %(score)s::smallint, model, %(sent_at)s, %(body)s
+        FROM replies WHERE id = %(reply)s
+        ON CONFLICT (id) DO NOTHING RETURNING reply_id
+    )
+    SELECT reply_id FROM cast_now UNION ALL SELECT reply_id FROM votes WHERE id = %(id)s LIMIT 1
+"""
+COLUMNS = "id, author, origin, part, score, model, sent_at, seq, body"
+_VOTES = f"SELECT reply_id, {COLUMNS} FROM votes WHERE reply_id = ANY(%(replies)s::uuid[])"
+_VOTES_OF = f"{_VOTES} AND author = %(author)s"
+
+
+class Cast(NamedTuple):
+    """One vote as it was cast."""
+
+    author: Author
+    origin: str
+    part: UUID | None
+    score: int | None
+    model: str
+    sent_at: datetime
+    seq: int
+    reason: str
+    comment: str
+
+
+def count(reply: ReplyId, casts: Iterable[Cast]) -> Vote:
+    """What one person's votes on one answer come to: the latest live score, the latest reason, every comment."""
+    ordered = sorted(casts, key=lambda cast: (cast.sent_at, cast.seq))
+    latest = {(cast.origin, cast.part): cast for cast in ordered}
+    live = [cast for cast in ordered if cast is latest[cast.origin, cast.part] and cast.score is not None]
+    reasons = [cast.reason for cast in ordered if cast.reason]
+    return Vote(
+        reply_id=reply,
+        author=ordered[-1].author,
+        score=live[-1].score if live else None,
+        reason=reasons[-1] if reasons else "",
+        comment="\n".join(cast.comment for cast in ordered if cast.comment),
+        model=(live or ordered)[-1].model,
+    )
+
+
+class PostgresRatings(Room):
+    """`ports.Ratings`."""
+
+    async def record(self, feedback: Feedback) -> ReplyId | None:
+        vault, target = self._vault, feedback.target
+        reply = await self._target(feedback)
+        if reply is None:
+            return None
+        id_, author = vault.blind("vote", feedback.author.adapter, feedback.id), vault.person(feedback.author)
+        body = {"author": asdict(feedback.author), "reason": feedback.reason, "comment": feedback.comment}
+        params = {
+            "id": id_,
+            "reply": reply,
+            "author": author,
+            "origin": feedback.origin.value,
+            "part": vault.part(target) if isinstance(target, PartId) else None,
+            "score": feedback.score,
+            "sent_at": feedback.sent_at,
+            "body": await vault.seal("votes", "body", author, id_, bodies.dump(body)),
+        }
+        rows = await self._tx.fetch(_RECORD, params)
+        return reply_id(rows[0][0]) if rows else None
+
+    async def resolve(self, feedback: Feedback) -> Reply | None:
+        replies = PostgresReplies(self._desk)
+        if isinstance(feedback.target, LastReplyTo):
+            return await replies.newest_to(feedback.target.author, feedback.target.thread)
+        target = await self._target(feedback)
+        return await replies.get(reply_id(target)) if target else None
+
+    async def _target(self, feedback: Feedback) -> UUID | None:
+        if isinstance(feedback.target, LastReplyTo):
+            newest = await self.resolve(feedback)
+            return UUID(newest.id) if newest else None
+        if isinstance(feedback.target, PartId):
+            rows = await self._tx.fetch(_REPLY_OF_PART, {"part": self._vault.part(feedback.target)})
+            return rows[0][0] if rows else None
+        return row_id(feedback.target)
+
+    async def votes(self, reply_id: ReplyId) -> tuple[Vote, ...]:
+        id_ = row_id(reply_id)
+        if id_ is None:
+            return ()
+        rows = await self._tx.fetch(_VOTES, {"replies": [id_]})
+        by_person: dict[UUID, list[Cast]] = {}
+        for _, *row in sorted(rows, key=lambda row: int(row[8])):
+            by_person.setdefault(row[1], []).append(await _cast(self._vault, row))
+        return _said([count(reply_id, casts) for casts in by_person.values()])
+
+    async def votes_of(self, person: UUID, replies: Sequence[UUID]) -> dict[UUID, Vote]:
+        """One person's votes on these replies."""
+        rows = await self._tx.fetch(_VOTES_OF, {"replies": list(replies), "author": person}) if replies else []
+        by_reply: dict[UUID, list[Cast]] = {}
+        for reply, *row in rows:
+            by_reply.setdefault(reply, []).append(await _cast(self._vault, row))
+        votes = {reply: _said([count(reply_id(reply), casts)]) for reply, casts in by_reply.items()}
+        return {reply: vote[0] for reply, vote in votes.items() if vote}
+
+
+def _said(votes: Iterable[Vote]) -> tuple[Vote, ...]:
+    """Without those that were taken back and left no word."""
+    return tuple(vote for vote in votes if vote.score is not None or vote.reason or vote.comment)
+
+
+async def _cast(vault: Vault, row: Sequence[object]) -> Cast:
+    id_, author, origin, part, score, model, sent_at, seq, sealed = row
+    body = bodies.load(await vault.open("votes", "body", author, id_, sealed))  # type: ignore[arg-type]
+    words = body["reason"], body["comment"]
+    return Cast(bodies.author(body["author"]), origin, part, score, model, sent_at, seq, *words)  # type: ignore[arg-type]

@@ -1,0 +1,154 @@
+"""The answers, sealed under their asker's key."""
+# ruff: noqa: S608 - what is put together here are constants of this room
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from core.errors import NotFound
+from core.message import Author, Event, Message, PartId, Reply, ReplyId, Source, ThreadId, Verdict, Visibility
+from core.ports import Claim, SignalKind
+from core.store import bodies, messages
+from core.store.bodies import About
+from core.store.room import Room, token
+from core.store.signals import CHANNEL
+from core.store.vault import Vault, reply_id, row_id
+
+# Each part's id stands before its sealed value.
+PARTS = """
+    (SELECT array_agg(uuid_send(parts.id) || parts.body ORDER BY parts.seq) FROM parts WHERE parts.reply_id = {reply})
+"""
+COLUMNS = """
+    replies.id, replies.asker, replies.about, replies.body, replies.source, replies.model, replies.verdict,
+    replies.replaces, """ + PARTS.format(reply="replies.id")
+_OPEN = """
+    WITH earlier AS MATERIALIZED (SELECT question FROM replies WHERE id = %(replaces)s::uuid)
+    INSERT INTO replies (id, seq, thread, asker, question, replaces, about)
+    SELECT %(reply_id)s, id, %(thread)s, %(asker)s, COALESCE((SELECT question FROM earlier), %(question)s),
+        %(replaces)s::uuid, %(about)s
+    FROM inbox WHERE id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s
+    ON CONFLICT (id) DO NOTHING
+"""
+# A saved reply is one revision newer than its last draft, which ends with it.
+_SAVE = f"""
+    WITH draft AS (DELETE FROM drafts WHERE reply_id = %(id)s RETURNING revision), saved AS (
+        UPDATE replies SET body = %(body)s, source = %(source)s, model = %(model)s, verdict = %(verdict)s,
+            revision = GREATEST(revision, COALESCE((SELECT revision FROM draft), 0)) + 1
+        WHERE id = %(id)s RETURNING id
+    )
+    SELECT pg_notify('{CHANNEL}', %(signal)s) FROM saved
+"""
+_GET = f"SELECT {COLUMNS} FROM replies WHERE id = %(id)s"
+_NEWEST = f"""
+    SELECT {COLUMNS} FROM replies JOIN messages ON messages.id = replies.question
+    WHERE replies.thread = %(thread)s AND replies.body IS NOT NULL AND NOT messages.is_erased
+    ORDER BY replies.seq DESC LIMIT 1
+"""
+_NEWEST_TO = f"""
+    SELECT {COLUMNS} FROM replies
+    WHERE replies.thread = %(thread)s AND replies.asker = %(asker)s AND replies.body IS NOT NULL
+    ORDER BY replies.seq DESC LIMIT 1
+"""
+_QUESTION = """
+    SELECT messages.id, messages.author, messages.body FROM replies JOIN messages ON messages.id = replies.question
+    WHERE replies.id = %(id)s AND NOT messages.is_erased
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A row of COLUMNS."""
+
+    id: UUID
+    asker: UUID
+    about: bytes
+    body: bytes | None
+    source: str
+    model: str
+    verdict: str
+    replaces: UUID | None
+    parts: Sequence[bytes] | None
+
+
+async def read(vault: Vault, stored: Stored) -> tuple[About, Reply]:
+    """Raises Unreadable."""
+    about = bodies.load_about(await vault.open("replies", "about", stored.asker, stored.id, stored.about))
+    reply = Reply(
+        id=reply_id(stored.id),
+        thread=about.thread,
+        asker=about.asker,
+        in_reply_to=about.in_reply_to,
+        text=await text(vault, stored.asker, stored.id, stored.body),
+        source=Source(stored.source or Source.ENGINE),
+        model=stored.model,
+        verdict=Verdict(stored.verdict or Verdict.UNSCREENED),
+        replaces=reply_id(stored.replaces) if stored.replaces else None,
+    )
+    return about, await with_parts(vault, reply, stored.asker, stored.parts)
+
+
+async def text(vault: Vault, asker: UUID, id_: UUID, body: bytes | None) -> str:
+    return "" if body is None else bodies.decode(await vault.open("replies", "body", asker, id_, body))
+
+
+async def with_parts(vault: Vault, reply: Reply, asker: UUID, parts: Sequence[bytes] | None) -> Reply:
+    if not parts:
+        return reply
+    opened = [await vault.open("parts", "body", asker, UUID(bytes=part[:16]), part[16:]) for part in parts]
+    return replace(reply, parts=tuple(PartId.parse(bodies.decode(part)) for part in opened))
+
+
+def visibility_of(event: Event) -> Visibility:
+    return getattr(event, "visibility", Visibility.PRIVATE)
+
+
+class PostgresReplies(Room):
+    """`ports.Replies`."""
+
+    async def open(self, claim: Claim, reply: Reply) -> None:
+        vault, id_ = self._vault, UUID(reply.id)
+        asker = vault.person(reply.asker)
+        return_address: Mapping[str, Any] = getattr(claim.event, "return_address", {})
+        about = About(reply.thread, reply.asker, reply.in_reply_to, return_address, visibility_of(claim.event))
+        params = {
+            "reply_id": id_,
+            "thread": vault.thread(reply.thread),
+            "asker": asker,
+            "question": vault.event(reply.thread.adapter, reply.in_reply_to),
+            "replaces": row_id(reply.replaces) if reply.replaces else None,
+            "about": await vault.seal("replies", "about", asker, id_, bodies.dump_about(about)),
+        }
+        self._tx.later(_OPEN, params | token(claim))
+
+    async def save(self, reply: Reply) -> None:
+        id_, asker = UUID(reply.id), self._vault.person(reply.asker)
+        params = {
+            "id": id_,
+            "body": await self._vault.seal("replies", "body", asker, id_, bodies.encode(reply.text)),
+            "source": reply.source.value,
+            "model": reply.model,
+            "verdict": reply.verdict.value,
+            "signal": self._desk.wake(SignalKind.DRAFT, reply.id),
+        }
+        self._tx.later(_SAVE, params, NotFound)
+
+    async def get(self, reply_id: ReplyId) -> Reply | None:
+        id_ = row_id(reply_id)
+        return await self._one(_GET, {"id": id_}) if id_ else None
+
+    async def newest(self, thread: ThreadId) -> Reply | None:
+        return await self._one(_NEWEST, {"thread": self._vault.thread(thread)})
+
+    async def newest_to(self, asker: Author, thread: ThreadId) -> Reply | None:
+        """The newest finished answer this person was given in this thread."""
+        return await self._one(_NEWEST_TO, {"thread": self._vault.thread(thread), "asker": self._vault.person(asker)})
+
+    async def _one(self, sql: str, params: dict[str, Any]) -> Reply | None:
+        rows = await self._tx.fetch(sql, params)
+        return (await read(self._vault, Stored(*rows[0])))[1] if rows else None
+
+    async def question(self, reply_id: ReplyId) -> Message | None:
+        id_ = row_id(reply_id)
+        rows = await self._tx.fetch(_QUESTION, {"id": id_}) if id_ else []
+        return await messages.open(self._vault, rows[0][1], rows[0][0], rows[0][2]) if rows else None

@@ -1,0 +1,108 @@
+"""Wake-ups between tasks of this process and, by NOTIFY, between processes. They carry ids, never content."""
+
+import asyncio
+import logging
+import secrets
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager, suppress
+
+import psycopg
+
+from core.message import ReplyId
+from core.ports import Draft, Signal, SignalKind
+from core.store.database import CONNECT_TIMEOUT, conninfo
+
+CHANNEL = "parley"
+_WAITING = 1000  # signals; whoever is further behind polls anyway
+_QUEUES = (Signal(SignalKind.INBOX), Signal(SignalKind.OUTBOX))
+
+logger = logging.getLogger(__name__)
+
+
+class Follower:
+    """One who waits for news of a reply; `draft` is the newest that this process itself has saved."""
+
+    def __init__(self) -> None:
+        self.draft: Draft | None = None
+        self.news = asyncio.Event()
+
+
+class Hub:
+    """Spreads signals within this process. `node` marks its own notifications, which it need not hear again."""
+
+    def __init__(self) -> None:
+        self.node = secrets.token_hex(4)
+        self._queues: set[asyncio.Queue[Signal]] = set()
+        self._followers: defaultdict[ReplyId, set[Follower]] = defaultdict(set)
+
+    def payload_of(self, kind: SignalKind, key: str = "") -> str:
+        """What a NOTIFY on CHANNEL says."""
+        return f"{self.node}:{kind}:{key}"
+
+    def hear(self, payload: str) -> None:
+        """Spreads what another process said; what this release does not understand is skipped."""
+        node, _, rest = payload.partition(":")
+        kind, _, key = rest.partition(":")
+        if node != self.node:
+            with suppress(ValueError):
+                self.publish(Signal(SignalKind(kind), key))
+
+    def publish(self, signal: Signal, draft: Draft | None = None) -> None:
+        for queue in self._queues:
+            with suppress(asyncio.QueueFull):
+                queue.put_nowait(signal)
+        if signal.kind is SignalKind.DRAFT:
+            self._tell(ReplyId(signal.key), draft)
+
+    def catch_up(self) -> None:
+        """Wakes everybody: something may have been missed."""
+        for signal in _QUEUES:
+            self.publish(signal)
+        for reply_id in list(self._followers):
+            self._tell(reply_id, None)
+
+    def _tell(self, reply_id: ReplyId, draft: Draft | None) -> None:
+        for follower in self._followers.get(reply_id, ()):
+            follower.draft = draft
+            follower.news.set()
+
+    async def signals(self) -> AsyncGenerator[Signal, None]:
+        queue: asyncio.Queue[Signal] = asyncio.Queue(_WAITING)
+        self._queues.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._queues.discard(queue)
+
+    @contextmanager
+    def following(self, reply_id: ReplyId) -> Generator[Follower, None, None]:
+        follower = Follower()
+        self._followers[reply_id].add(follower)
+        try:
+            yield follower
+        finally:
+            self._followers[reply_id].discard(follower)
+            if not self._followers[reply_id]:
+                del self._followers[reply_id]
+
+
+async def listen(url: str, hub: Hub) -> None:
+    """Hears what other processes say, and connects again where the line is cut. Runs until cancelled."""
+    pause = 0.1
+    while True:
+        try:
+            connection = await psycopg.AsyncConnection.connect(
+                conninfo(url), autocommit=True, connect_timeout=CONNECT_TIMEOUT, application_name="parley listen"
+            )
+            async with connection:
+                await connection.execute(f"LISTEN {CHANNEL}")
+                hub.catch_up()
+                pause = 0.1
+                async for notice in connection.notifies():
+                    hub.hear(notice.payload)
+        except (psycopg.Error, OSError) as error:
+            logger.warning("the line to the database's notifications was cut (%s)", type(error).__name__)
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, 2.0)

@@ -1,0 +1,226 @@
+"""The shape of what is remembered. What a person wrote, and every id a platform gave, is sealed or a blind index."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    }
+)
+
+# Rows that change several times keep room on their page, so that a change writes no index.
+_ROOMY = {"fillfactor": 70}
+# Queues turn over all the time: they are swept after a few thousand rows, however much history lies beside them.
+_CHURNING = _ROOMY | {"autovacuum_vacuum_scale_factor": 0.02, "autovacuum_analyze_scale_factor": 0.05}
+
+
+def _moment(name: str, **more: object) -> Column[object]:
+    return Column(name, DateTime(timezone=True), **more)  # type: ignore[arg-type]
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False, server_default="")
+
+
+# The data keys, one per scope (a person, or the house), each wrapped by a key encryption key.
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("scope", Uuid, nullable=False, unique=True),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+
+# What the house itself must keep: the key of the blind indexes.
+house = Table(
+    "house",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("owner", Uuid),
+    _text("route"),
+    Column("reset_seq", BigInteger, nullable=False, server_default="0"),
+    _moment("asked_at"),
+    postgresql_with=_ROOMY,
+)
+Index(
+    "threads_owner_asked_at",
+    threads.c.owner,
+    threads.c.asked_at.desc(),
+    postgresql_where=threads.c.asked_at.is_not(None),
+)
+
+# `id` is the blind index of the message's own id, and so the id of its first reply; `seq` is its place at intake.
+messages = Table(
+    "messages",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("thread", Uuid, nullable=False),
+    Column("author", Uuid, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("is_erased", Boolean, nullable=False, server_default=text("false")),
+)
+Index("messages_thread_seq", messages.c.thread, messages.c.seq, unique=True)
+
+turns = Table(
+    "turns",
+    metadata,
+    Column("reply_id", Uuid, primary_key=True),
+    Column("state", Text, nullable=False),
+    _text("model"),
+    _text("source"),
+    Column("seed", BigInteger),
+    Column("prompt_tokens", Integer, nullable=False, server_default="0"),
+    Column("completion_tokens", Integer, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    _moment("received_at", nullable=False),
+    _moment("started_at"),
+    _moment("first_text_at"),
+    _moment("finished_at"),
+    postgresql_with=_ROOMY,
+)
+
+# `question` is the message answered, `about` the sealed circumstances, `body` the sealed text once it is final.
+replies = Table(
+    "replies",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("thread", Uuid, nullable=False),
+    Column("asker", Uuid, nullable=False),
+    Column("question", Uuid, nullable=False),
+    Column("replaces", Uuid),
+    Column("about", LargeBinary, nullable=False),
+    Column("body", LargeBinary),
+    _text("source"),
+    _text("model"),
+    _text("verdict"),
+    Column("revision", Integer, nullable=False, server_default="0"),
+    postgresql_with=_ROOMY,
+)
+Index("replies_question_seq", replies.c.question, replies.c.seq)
+Index("replies_thread_seq", replies.c.thread, replies.c.seq)
+
+parts = Table(
+    "parts",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("reply_id", Uuid, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("parts_reply_id_seq", parts.c.reply_id, parts.c.seq)
+
+drafts = Table(
+    "drafts",
+    metadata,
+    Column("reply_id", Uuid, primary_key=True),
+    Column("revision", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    _text("model"),
+    _text("source"),
+    Column("body", LargeBinary, nullable=False),
+    postgresql_with=_CHURNING | {"fillfactor": 50},
+)
+
+# Every vote ever cast; what counts is folded from them when they are read.
+votes = Table(
+    "votes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("reply_id", Uuid, nullable=False),
+    Column("author", Uuid, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("part", Uuid),
+    Column("score", SmallInteger),
+    _text("model"),
+    _moment("sent_at", nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("votes_reply_id_author", votes.c.reply_id, votes.c.author)
+
+# status: 0 waiting, 1 running, 2 done, 3 buried. The text of a message is in `messages`, of anything else in `payload`.
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("reply_id", Uuid, nullable=False, unique=True),
+    Column("adapter", Text, nullable=False),
+    Column("lane", Text, nullable=False),
+    Column("thread", Uuid, nullable=False),
+    Column("author", Uuid, nullable=False),
+    Column("payload", LargeBinary),
+    Column("status", SmallInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _moment("available_at", nullable=False, server_default=func.now()),
+    Column("owner", Text),
+    _moment("lease_until"),
+    Column("mark", Text),
+    Column("reason", LargeBinary),
+    _moment("created_at", nullable=False, server_default=func.now()),
+    _moment("finished_at"),
+    postgresql_with=_CHURNING,
+)
+_in_turn = inbox.c.lane == text("'turn'")
+# The hard guard of one turn at a time per thread, whatever the claims do.
+Index("inbox_running_thread", inbox.c.thread, unique=True, postgresql_where=text("status = 1 AND lane = 'turn'"))
+Index(
+    "inbox_unfinished_thread", inbox.c.thread, inbox.c.id, postgresql_where=text("status IN (0, 1) AND lane = 'turn'")
+)
+Index("inbox_waiting", inbox.c.lane, inbox.c.id, postgresql_where=text("status = 0"))
+Index("inbox_running", inbox.c.id, postgresql_where=text("status = 1"))
+
+# status: 0 to be delivered, 3 buried; a delivered row is deleted.
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("reply_id", Uuid, primary_key=True),
+    Column("inbox_id", BigInteger, nullable=False, unique=True),
+    Column("adapter", Text, nullable=False),
+    Column("thread", Uuid, nullable=False),
+    Column("is_ready", Boolean, nullable=False, server_default=text("false")),
+    Column("status", SmallInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="1"),
+    _moment("available_at", nullable=False, server_default=func.now()),
+    Column("owner", Text),
+    _moment("lease_until"),
+    Column("state", LargeBinary),
+    Column("reason", LargeBinary),
+    postgresql_with=_CHURNING,
+)
+Index("outbox_undelivered_thread", outbox.c.thread, outbox.c.inbox_id, postgresql_where=text("status = 0"))
+Index("outbox_claimable", outbox.c.inbox_id, postgresql_where=text("status = 0 AND is_ready AND owner IS NULL"))
+Index("outbox_leased", outbox.c.inbox_id, postgresql_where=text("status = 0 AND owner IS NOT NULL"))
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)

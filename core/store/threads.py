@@ -1,0 +1,79 @@
+"""The conversations: their history, the model they asked for, and how far back they remember."""
+
+from uuid import UUID
+
+from core.errors import Refused
+from core.message import Author, Feedback, ThreadId
+from core.ports import Claim, Exchange, ThreadFacts
+from core.store import messages, replies
+from core.store.room import Room
+
+# The exchanges that count: answered, not refused, not failed, with a text (a sealed empty one has 49 bytes).
+_HISTORY = """
+    SELECT message.seq, message.id, message.author, message.body, newest.id, newest.asker, newest.body
+    FROM messages message
+    CROSS JOIN LATERAL (
+        SELECT id, asker, body FROM replies WHERE replies.question = message.id ORDER BY replies.seq DESC LIMIT 1
+    ) newest
+    JOIN turns ON turns.reply_id = newest.id
+    WHERE message.thread = %(thread)s AND NOT message.is_erased
+        AND message.seq > COALESCE((SELECT reset_seq FROM threads WHERE threads.id = %(thread)s), 0)
+        AND message.seq < COALESCE(
+            (SELECT seq FROM messages WHERE messages.id = %(message)s),
+            (SELECT inbox.id FROM inbox WHERE inbox.reply_id = %(message)s), 0)
+        AND message.seq < %(before)s
+        AND turns.state IN ('done', 'delivering', 'stopped', 'asked') AND octet_length(newest.body) > 49
+    ORDER BY message.seq DESC LIMIT %(limit)s
+"""
+_FACTS = "SELECT route FROM threads WHERE id = %(thread)s"
+_ROUTE = """
+    INSERT INTO threads (id, route) VALUES (%(thread)s, %(route)s)
+    ON CONFLICT (id) DO UPDATE SET route = EXCLUDED.route
+"""
+_RESET = """
+    INSERT INTO threads (id, reset_seq) VALUES (%(thread)s, %(seq)s)
+    ON CONFLICT (id) DO UPDATE SET reset_seq = GREATEST(threads.reset_seq, EXCLUDED.reset_seq)
+"""
+_END = 2**62
+
+
+class PostgresThreads(Room):
+    """`ports.Threads`."""
+
+    async def history(
+        self, thread: ThreadId, message_id: str, *, limit: int, before: int | None = None
+    ) -> tuple[Exchange, ...]:
+        params = {
+            "thread": self._vault.thread(thread),
+            "message": self._vault.event(thread.adapter, message_id),
+            "before": _END if before is None else before,
+            "limit": limit,
+        }
+        rows = await self._tx.fetch(_HISTORY, params)
+        return tuple([await self._exchange(*row) for row in rows])
+
+    async def _exchange(
+        self, seq: int, id_: UUID, author: UUID, body: bytes, answer_id: UUID, asker: UUID, answer: bytes
+    ) -> Exchange:
+        question = await messages.open(self._vault, author, id_, body)
+        return Exchange(seq, question.text, question.author, await replies.text(self._vault, asker, answer_id, answer))
+
+    async def facts(self, thread: ThreadId) -> ThreadFacts:
+        rows = await self._tx.fetch(_FACTS, {"thread": self._vault.thread(thread)})
+        return ThreadFacts(route=rows[0][0]) if rows else ThreadFacts()
+
+    async def route(self, thread: ThreadId, route: str) -> None:
+        self._tx.later(_ROUTE, {"thread": self._vault.thread(thread), "route": route})
+
+    async def reset(self, claim: Claim) -> None:
+        if isinstance(claim.event, Feedback):
+            raise Refused
+        self._tx.later(_RESET, {"thread": self._vault.thread(claim.event.thread), "seq": claim.id})
+
+    async def edit(self, thread: ThreadId, message_id: str, author: Author, text: str) -> bool:
+        row_id = self._vault.event(thread.adapter, message_id)
+        return await messages.rewrite(self._desk, row_id, thread, text=text, by=author)
+
+    async def erase(self, thread: ThreadId, message_id: str) -> bool:
+        row_id = self._vault.event(thread.adapter, message_id)
+        return await messages.rewrite(self._desk, row_id, thread, text="", is_erased=True)
