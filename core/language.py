@@ -9,7 +9,7 @@ _KANA_OR_HANGUL = re.compile(r"[\u3040-\u30ff\uac00-\ud7af]")
 
 
 def language_of(text: str, locale: str = "") -> str:
-    """"zh" or "en" for a text; where the text says nothing (a symbol, a number) the person's locale decides."""
+    """The language of a text, "en" or "zh"; where it says nothing (a symbol, a number) the person's locale decides."""
     if _HAN.search(text) and not _KANA_OR_HANGUL.search(text):
         return "zh"
     if any(character.isalpha() for character in text):
