@@ -44,7 +44,8 @@ class Visit:
         """Where the answer will be found; nobody has begun to write it."""
         response = await self.post("/chat", {"prompt": prompt, **payload}, Prefer="respond-async")
         assert response.status == 202
-        return await response.json()
+        located: dict[str, str] = await response.json()
+        return located
 
 
 @pytest.fixture
