@@ -31,7 +31,7 @@ class Terminal:
         """The model that answers, from the page's own address for it."""
         async with self._session.get(f"{self._url}/model") as response:
             self._remember(response)
-            return str((await _json(response)).get("model") or "?")
+            return str((await _json(response)).get("name", "?"))
 
     async def ask(self, prompt: str) -> None:
         """Sends one question and shows its answer as it grows."""
@@ -48,6 +48,7 @@ class Terminal:
                 async for event, data in _events(response):
                     text = self._grown(text, event, data)
                     live.update(Markdown(text), refresh=True)
+            self._screen.print()
 
     async def stop(self) -> None:
         """Stops the answer that is being written."""

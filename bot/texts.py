@@ -138,7 +138,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{host}:{port} is in use: by a running Parley, or choose another server.port.",
         "{host}:{port} 已被占用：可能 Parley 正在运行，否则请换一个 server.port。",
     ),
-    "check_channel": ("not connected; see docs/{name}.md", "未连接；请看 docs/{name}.md"),
+    "check_channel": ("this release has no {name} channel yet", "本版本还没有 {name} 频道"),
     "check_fine": ("Everything needed is there.", "所需的一切都已就绪。"),
     "check_faults": ("{count} things need attention, marked ✗ above.", "有 {count} 项需要处理，见上面的 ✗。"),
     "db_upgraded": ("The database is at schema {version}.", "数据库结构版本为 {version}。"),
