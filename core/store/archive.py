@@ -8,11 +8,8 @@ from uuid import UUID
 
 from core.message import Author, Reply, ReplyId, ThreadId
 from core.ports import Entry, State, ThreadSummary, Vote
-from core.store import messages, replies
-from core.store.database import Database, Transaction
-from core.store.ratings import PostgresRatings
-from core.store.room import Desk
-from core.store.signals import Hub
+from core.store import messages, ratings, replies
+from core.store.database import Database
 from core.store.vault import Vault, reply_id, row_id
 
 _TITLE = 80  # characters
@@ -48,10 +45,9 @@ _END = 2**62
 class PostgresArchive:
     """`ports.Archive`."""
 
-    def __init__(self, database: Database, vault: Vault, hub: Hub) -> None:
+    def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
         self._vault = vault
-        self._hub = hub
 
     async def threads(self, reader: Author, *, limit: int, before: datetime | None = None) -> tuple[ThreadSummary, ...]:
         params = {"reader": self._vault.person(reader), "limit": limit, "before": before}
@@ -73,11 +69,8 @@ class PostgresArchive:
         }
         async with self._database.transaction() as transaction:
             rows = await transaction.fetch(_ENTRIES, params)
-            votes = await self._votes(transaction, person, [row[4] for row in rows if row[4] is not None])
+            votes = await ratings.votes_of(transaction, self._vault, person, [row[4] for row in rows if row[4]])
         return tuple([await self._entry(person, votes, row) for row in reversed(rows)])
-
-    async def _votes(self, transaction: Transaction, person: UUID, ids: Sequence[UUID]) -> dict[UUID, Vote]:
-        return await PostgresRatings(Desk(transaction, self._vault, self._hub)).votes_of(person, ids)
 
     async def _entry(self, person: UUID, votes: dict[UUID, Vote], row: Sequence[Any]) -> Entry:
         seq, id_, body, is_before_reset, answer_id, answer, model, source, state = row

@@ -16,7 +16,6 @@ from core.store.signals import CHANNEL, Hub
 from core.store.vault import Vault, row_id
 
 _POLL = 1.0
-_ASKERS = 10_000
 
 _ASKER = "SELECT asker FROM replies WHERE id = %(id)s"
 # Asynchronous for this statement alone: a draft is not worth the wait for the disk.
@@ -46,11 +45,11 @@ _LATEST = """
 class PostgresDrafts:
     """`ports.Drafts`."""
 
-    def __init__(self, database: Database, vault: Vault, hub: Hub) -> None:
+    def __init__(self, database: Database, vault: Vault, hub: Hub, askers: Lru[UUID, UUID]) -> None:
         self._database = database
         self._vault = vault
         self._hub = hub
-        self._askers: Lru[UUID, UUID] = Lru(_ASKERS)
+        self._askers = askers
 
     async def save(self, draft: Draft) -> None:
         """Raises NotFound where the reply was never opened."""

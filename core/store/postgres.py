@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import cached_property
+from uuid import UUID
 
 from core.ports import Signal
 from core.store import signals
@@ -14,6 +15,7 @@ from core.store.drafts import PostgresDrafts
 from core.store.inbox import PostgresInbox
 from core.store.keys import Keys
 from core.store.leader import PostgresLeader
+from core.store.lru import Lru
 from core.store.outbox import PostgresOutbox
 from core.store.ratings import PostgresRatings
 from core.store.replies import PostgresReplies
@@ -25,6 +27,7 @@ from core.store.turns import PostgresTurns
 from core.store.vault import Vault
 
 _KEY_CONNECTIONS = 2
+_ASKERS = 10_000
 # Takes what an insert would take, and stores nothing.
 _CHECK = "SELECT pg_is_in_recovery(), count(*) FROM inbox WHERE id < 0"
 
@@ -73,8 +76,9 @@ class PostgresStore:
         self._vault = Vault(keys, self._key_database)
         self._hub = Hub()
         self._listener: asyncio.Task[None] | None = None
-        self.drafts = PostgresDrafts(self._database, self._vault, self._hub)
-        self.archive = PostgresArchive(self._database, self._vault, self._hub)
+        self._askers: Lru[UUID, UUID] = Lru(_ASKERS)
+        self.drafts = PostgresDrafts(self._database, self._vault, self._hub, self._askers)
+        self.archive = PostgresArchive(self._database, self._vault)
         self.secrets = PostgresSecrets(self._database, self._vault)
 
     async def start(self) -> None:
@@ -92,7 +96,7 @@ class PostgresStore:
     @asynccontextmanager
     async def unit(self) -> AsyncGenerator[PostgresUnit, None]:
         async with self._database.transaction() as transaction:
-            desk = Desk(transaction, self._vault, self._hub)
+            desk = Desk(transaction, self._vault, self._hub, self._askers)
             yield PostgresUnit(desk)
         desk.spread()
 

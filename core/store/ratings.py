@@ -10,6 +10,7 @@ from uuid import UUID
 from core.message import Author, Feedback, LastReplyTo, PartId, Reply, ReplyId
 from core.ports import Vote
 from core.store import bodies
+from core.store.database import Transaction
 from core.store.replies import PostgresReplies
 from core.store.room import Room
 from core.store.vault import Vault, reply_id, row_id
@@ -108,14 +109,15 @@ class PostgresRatings(Room):
             by_person.setdefault(row[1], []).append(await _cast(self._vault, row))
         return _said([count(reply_id, casts) for casts in by_person.values()])
 
-    async def votes_of(self, person: UUID, replies: Sequence[UUID]) -> dict[UUID, Vote]:
-        """One person's votes on these replies."""
-        rows = await self._tx.fetch(_VOTES_OF, {"replies": list(replies), "author": person}) if replies else []
-        by_reply: dict[UUID, list[Cast]] = {}
-        for reply, *row in rows:
-            by_reply.setdefault(reply, []).append(await _cast(self._vault, row))
-        votes = {reply: _said([count(reply_id(reply), casts)]) for reply, casts in by_reply.items()}
-        return {reply: vote[0] for reply, vote in votes.items() if vote}
+
+async def votes_of(tx: Transaction, vault: Vault, person: UUID, replies: Sequence[UUID]) -> dict[UUID, Vote]:
+    """One person's votes on these replies."""
+    rows = await tx.fetch(_VOTES_OF, {"replies": list(replies), "author": person}) if replies else []
+    by_reply: dict[UUID, list[Cast]] = {}
+    for reply, *row in rows:
+        by_reply.setdefault(reply, []).append(await _cast(vault, row))
+    votes = {reply: _said([count(reply_id(reply), casts)]) for reply, casts in by_reply.items()}
+    return {reply: vote[0] for reply, vote in votes.items() if vote}
 
 
 def _said(votes: Iterable[Vote]) -> tuple[Vote, ...]:

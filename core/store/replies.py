@@ -120,6 +120,7 @@ class PostgresReplies(Room):
             "about": await vault.seal("replies", "about", asker, id_, bodies.dump_about(about)),
         }
         self._tx.later(_OPEN, params | token(claim))
+        self._desk.askers.put(id_, asker)
 
     async def save(self, reply: Reply) -> None:
         id_, asker = UUID(reply.id), self._vault.person(reply.asker)

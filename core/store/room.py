@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 from core.ports import Claim, Delivery, Signal, SignalKind
 from core.store.database import Transaction
+from core.store.lru import Lru
 from core.store.signals import Hub
 from core.store.vault import Vault
 
@@ -13,11 +15,12 @@ Params = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The things at hand in one unit."""
+    """The things at hand in one unit. `askers` remembers whose key a reply is sealed with."""
 
     tx: Transaction
     vault: Vault
     hub: Hub
+    askers: Lru[UUID, UUID]
     signals: list[Signal] = field(default_factory=list)
 
     def wake(self, kind: SignalKind, key: str = "") -> str:
