@@ -76,7 +76,8 @@ def _draw(logits: Tensor, samplers: Sequence[Sampler]) -> Tensor:
     dice = _column([sampler.random.random() for sampler in samplers], logits)
     probabilities = torch.softmax(logits / temperature, -1)
     weights, ids = probabilities.topk(min(CANDIDATES, vocabulary))
-    enough = (top_k <= weights.shape[1]) | (weights.sum(-1, keepdim=True) >= top_p)
+    is_covered = (top_k == vocabulary) & (weights.sum(-1, keepdim=True) >= top_p)
+    enough = (top_k <= weights.shape[1]) | is_covered
     if not bool(enough.all()):
         weights, ids = probabilities.sort(descending=True)
     weights = _nucleus(weights, top_k, top_p)
@@ -87,7 +88,7 @@ def _nucleus(weights: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
     """Keeps the top_k likeliest, and of these the fewest whose share is at least top_p; `weights` are descending."""
     rank = torch.arange(weights.shape[1], device=weights.device)
     weights = weights.where(rank < top_k, 0)
-    # Candidates that top_k did not choose are only the head of the distribution: its whole mass is 1.
+    # Without top_k the candidates are only the head of the distribution, whose whole mass is 1.
     mass = weights.sum(-1, keepdim=True).where(top_k <= weights.shape[1], 1)
     before = weights.cumsum(-1) - weights
     return weights.where(before < top_p * mass, 0)

@@ -67,33 +67,26 @@ class Scheduler:
         """Works until closed. A step that fails takes its own requests with it and nobody else's."""
         try:
             while not self._is_closing:
-                self._take_arrivals()
+                if self.is_idle:
+                    self._take(self._next_arrival())
                 try:
                     self.step()
                 except Exception as error:
                     log.error("A step of the engine failed: %s", trace(error))
                     self._fail(self._live(), "this step failed; please ask again")
-                self._flush()
         finally:
             self._shut()
 
     @torch.inference_mode()
     def step(self) -> None:
-        """Frees the places of those who left, then reads, then speaks."""
+        """Takes in who has arrived and frees the places of those who left, then reads, then speaks."""
+        while not self._arrivals.empty():
+            self._take(self._arrivals.get_nowait())
         self._sweep()
         self._read()
         self._speak()
         self._number()
-
-    def _take_arrivals(self) -> None:
-        """Everything that has arrived; waits where there is nothing else to do."""
-        if self.is_idle:
-            self._take(self._next_arrival())
-        while not self._is_closing:
-            try:
-                self._take(self._arrivals.get_nowait())
-            except Empty:
-                return
+        self._flush()
 
     def _next_arrival(self) -> Sequence | None:
         try:
@@ -171,8 +164,10 @@ class Scheduler:
             cache.move(last + 1, last)
 
     def _number(self) -> None:
-        for position, sequence in enumerate(self._waiting, start=1):
-            if sequence.position != position:
+        """Tells each who waits for a slot their place; who only waits to be read has one."""
+        free = self._slots - self.slots_in_use
+        for position, sequence in enumerate(self._waiting, start=1 - free):
+            if position > 0 and sequence.position != position:
                 sequence.position = position
                 self._tell(sequence, Delta(position=position))
 
@@ -193,6 +188,7 @@ class Scheduler:
             self._tell(sequence, Unavailable(detail))
         self._speaking, self._reading = [], None
         self._runner.cache.reset()
+        self._flush()
 
     def _shut(self) -> None:
         with self._door:
@@ -201,4 +197,3 @@ class Scheduler:
             self._take(self._arrivals.get_nowait())
         self._fail([*self._live(), *self._waiting], "")
         self._waiting.clear()
-        self._flush()
