@@ -11,7 +11,7 @@ CORPUS = [
     "Parley answers questions in the browser, thread by thread, and nothing of it is lost.",
     "Hello! What is the weather like today? The quick brown fox jumps over the lazy dog 0123456789.",
     "你好！今天天气怎么样？模型在这里回答问题。",
-    "def answer(turn): return [word for word in turn.text.split()]",
+    "def answer(turn):\n    return [word for word in turn.text.split()]\n\n",
 ]
 SPECIAL = ["<s>", "</s>", "<unk>", "<|user|>", "<|assistant|>", "<|system|>"]
 TEMPLATE = (

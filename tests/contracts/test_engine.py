@@ -1,0 +1,253 @@
+"""What every engine promises: the echo, the scripted one, and a model in this process."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from contextlib import aclosing
+from dataclasses import replace
+
+import pytest
+
+from core.engine import EchoEngine, LocalEngine
+from core.errors import Malformed, TooLong, Unavailable
+from core.ports import Conversation, Delta, Engine, Tool, ToolCall
+from core.turn import SamplingParams, Utterance
+from tests.fakes.engine import ScriptedEngine, say
+from tests.fakes.tiny import save_tiny
+
+SCRIPT = (
+    Delta(reasoning="A greeting. "),
+    Delta(tool_call=ToolCall("1", "weather", '{"city": "Tokyo"}')),
+    *say("Each word of this script is one token, and each space."),
+)
+WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
+GREEDY = SamplingParams(temperature=0, max_new_tokens=24)
+QUESTION = "What is the weather like today in the browser, in the quick brown fox and in the lazy dog?"
+
+
+def needs(capability: str) -> Callable[[Callable], Callable]:
+    """The test is expected to fail, and must fail, on an engine without this capability."""
+
+    def mark(test: Callable) -> Callable:
+        test.needs = capability  # type: ignore[attr-defined]
+        return test
+
+    return mark
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return save_tiny(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(params=["echo", "scripted", "local"])
+async def engine(request, folder):
+    if request.param == "echo":
+        engine: Engine = EchoEngine(context=512)
+    elif request.param == "scripted":
+        engine = ScriptedEngine(SCRIPT, context=512, limit=8)
+    else:
+        engine = LocalEngine(folder, slots=2, max_waiting=6, threads=1)
+    await engine.start()
+    capability = getattr(request.function, "needs", None)
+    if capability and not getattr(engine.capabilities, capability):
+        request.applymarker(pytest.mark.xfail(strict=True, reason=f"{engine.model.name}: no {capability}"))
+    yield engine
+    await engine.stop()
+
+
+def conversation(question: str = QUESTION, system: str = "Be brief.", tools: tuple[Tool, ...] = ()) -> Conversation:
+    return Conversation("thread", (Utterance("system", system), Utterance("user", question)), tools=tools)
+
+
+async def ask(engine: Engine, params: SamplingParams = GREEDY, question: str = QUESTION) -> list[Delta]:
+    async with aclosing(engine.stream(conversation(question), params)) as deltas:
+        return [delta async for delta in deltas]
+
+
+def text(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+async def test_the_last_delta_says_how_it_ended_and_who_wrote_it(engine):
+    deltas = await ask(engine)
+    assert [delta.finish for delta in deltas[:-1]] == [None] * (len(deltas) - 1)
+    last = deltas[-1]
+    assert last.finish in {"stop", "length"}
+    assert last.model == engine.model.version
+    assert last.usage.prompt_tokens > 0
+    assert 0 < last.usage.completion_tokens <= GREEDY.max_new_tokens
+    assert text(deltas)
+
+
+async def test_an_answer_comes_in_pieces(engine):
+    assert sum(bool(delta.text) for delta in await ask(engine)) > 3
+
+
+@needs("exact_count")
+async def test_a_conversation_is_counted_as_the_engine_reads_it(engine):
+    asked = conversation("你好! What is the weather?")
+    (*_, last) = await ask(engine, question="你好! What is the weather?")
+    assert await engine.count(asked) == last.usage.prompt_tokens
+
+
+async def test_a_longer_conversation_counts_more(engine):
+    assert await engine.count(conversation(QUESTION * 2)) > await engine.count(conversation())
+
+
+async def test_an_answer_has_at_most_max_new_tokens(engine):
+    (*_, last) = await ask(engine, SamplingParams(temperature=0, max_new_tokens=3))
+    assert (last.finish, last.usage.completion_tokens) == ("length", 3)
+
+
+@needs("stop")
+async def test_a_stop_string_ends_the_answer_and_is_never_shown(engine):
+    whole = text(await ask(engine))
+    stop = whole[7:12]
+    deltas = await ask(engine, SamplingParams(temperature=0, max_new_tokens=24, stop=("", stop)))
+    assert text(deltas) == whole[: whole.index(stop)]
+    assert deltas[-1].finish == "stop"
+
+
+async def test_the_beginning_of_a_stop_string_that_never_comes_is_shown_at_last(engine):
+    whole = text(await ask(engine))
+    params = SamplingParams(temperature=0, max_new_tokens=24, stop=(whole[-2:] + "\x00",))
+    assert text(await ask(engine, params)) == whole
+
+
+async def test_answers_given_side_by_side_are_those_given_alone(engine):
+    questions = [QUESTION, "Hello!", "你好！今天天气怎么样？", "fox", "def answer(turn): return 7"]
+    alone = [text(await ask(engine, question=question)) for question in questions]
+    together = await asyncio.gather(*(ask(engine, question=question) for question in questions))
+    assert [text(deltas) for deltas in together] == alone
+
+
+async def test_a_closed_stream_frees_its_place(engine):
+    for _ in range(20):
+        async with aclosing(engine.stream(conversation(), GREEDY)) as deltas:
+            await anext(deltas)
+    assert (await ask(engine))[-1].finish
+
+
+async def test_a_cancelled_reader_frees_their_place(engine):
+    for _ in range(20):
+        reader = asyncio.create_task(ask(engine, SamplingParams(max_new_tokens=400)))
+        await asyncio.sleep(0.002)
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+    assert (await ask(engine))[-1].finish
+
+
+@pytest.mark.parametrize("question", ["", "  \n"])
+async def test_an_empty_question_is_malformed(engine, question):
+    with pytest.raises(Malformed):
+        await ask(engine, question=question)
+    with pytest.raises(Malformed):
+        await anext(engine.stream(Conversation("thread", ()), GREEDY))
+
+
+async def test_too_long_a_conversation_is_refused_and_harms_nobody(engine):
+    neighbour = asyncio.create_task(ask(engine))
+    with pytest.raises(TooLong):
+        await ask(engine, question="weather " * 2_000)
+    assert (await neighbour)[-1].finish
+    assert text(await neighbour) == text(await ask(engine))
+
+
+async def test_a_prompt_that_nearly_fills_the_context_gets_what_room_is_left(engine):
+    question = "fox"
+    while await engine.count(conversation(question + " fox")) <= 512 - 5:
+        question += " fox"
+    (*_, last) = await ask(engine, SamplingParams(temperature=0, max_new_tokens=400), question=question)
+    assert last.usage.prompt_tokens + last.usage.completion_tokens <= 512
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"temperature": math.nan},
+        {"temperature": -1},
+        {"temperature": 1e9},
+        {"top_p": 0},
+        {"top_p": 2},
+        {"top_p": math.nan},
+        {"top_k": -1},
+        {"top_k": 10**9},
+        {"repetition_penalty": 0},
+        {"repetition_penalty": math.nan},
+        {"repetition_penalty": math.inf},
+        {"max_new_tokens": 0},
+        {"max_new_tokens": 10**9, "stop": ("e", "a", "o")},
+        {"seed": -1},
+        {"seed": 2**80},
+    ],
+    ids=str,
+)
+async def test_no_parameter_harms_anybody(engine, change):
+    params = replace(SamplingParams(temperature=1, max_new_tokens=8), **change)
+    neighbour = asyncio.create_task(ask(engine))
+    assert (await ask(engine, params))[-1].finish
+    assert text(await neighbour) == text(await ask(engine))
+
+
+async def test_an_engine_that_does_not_run_is_unavailable(engine):
+    await engine.stop()
+    with pytest.raises(Unavailable):
+        await ask(engine)
+    await engine.start()
+    assert (await ask(engine))[-1].finish
+
+
+@needs("seed")
+async def test_a_seed_is_told_and_says_the_same_again(engine):
+    params = SamplingParams(temperature=2.0, top_p=1, max_new_tokens=24)
+    first, other = await asyncio.gather(ask(engine, params), ask(engine, params))
+    seed = first[-1].seed
+    assert seed is not None
+    assert text(first) != text(other)
+    again = await ask(engine, SamplingParams(temperature=2.0, top_p=1, max_new_tokens=24, seed=seed))
+    assert (text(again), again[-1].seed) == (text(first), seed)
+
+
+@needs("top_k")
+async def test_top_k_of_one_is_the_likeliest_word_at_any_temperature(engine):
+    def params(seed: int, top_k: int) -> SamplingParams:
+        return SamplingParams(temperature=3.0, top_p=1, top_k=top_k, max_new_tokens=24, seed=seed)
+
+    free = [text(await ask(engine, params(seed, 0))) for seed in range(2)]
+    bound = [text(await ask(engine, params(seed, 1))) for seed in range(2)]
+    assert free[0] != free[1]
+    assert bound == [text(await ask(engine))] * 2
+
+
+@needs("repetition_penalty")
+async def test_a_penalty_keeps_words_from_coming_back(engine):
+    penalised = SamplingParams(temperature=0, max_new_tokens=24, repetition_penalty=5.0)
+    assert text(await ask(engine, penalised)) != text(await ask(engine))
+
+
+@needs("queue_position")
+async def test_who_waits_is_told_their_place(engine):
+    streams = await asyncio.gather(*(ask(engine, SamplingParams(max_new_tokens=60)) for _ in range(6)))
+    told = [[delta.position for delta in deltas if delta.position] for deltas in streams]
+    waited = [places for places in told if places]
+    assert {places[0] for places in waited} == {1, 2, 3, 4}
+    assert all(places == sorted(set(places), reverse=True) for places in waited)
+    assert all(
+        deltas[len(places)].text or deltas[len(places)].finish for deltas, places in zip(streams, told, strict=True)
+    )
+
+
+@needs("reasoning")
+async def test_reasoning_comes_apart_from_the_answer(engine):
+    deltas = await ask(engine)
+    reasoning = "".join(delta.reasoning for delta in deltas)
+    assert reasoning
+    assert reasoning not in text(deltas)
+
+
+@needs("tools")
+async def test_a_model_may_call_a_tool(engine):
+    async with aclosing(engine.stream(conversation(tools=(WEATHER,)), GREEDY)) as deltas:
+        calls = [delta.tool_call async for delta in deltas if delta.tool_call]
+    assert [call.name for call in calls] == ["weather"]
