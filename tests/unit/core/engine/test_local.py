@@ -1,0 +1,226 @@
+"""The engine in this process: beside the event loop, under load, and when something breaks."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+import time
+from contextlib import aclosing
+
+import psutil
+import pytest
+import torch
+
+from core.engine import EchoEngine, LocalEngine, demo_folder
+from core.errors import Busy, Misconfigured, Unavailable
+from core.ports import Conversation, Delta
+from core.turn import SamplingParams, Utterance
+from tests.fakes.tiny import SPECIAL, TEMPLATE, save_tiny
+
+LONG = SamplingParams(temperature=0, max_new_tokens=400)
+SHORT = SamplingParams(temperature=0, max_new_tokens=12)
+
+
+def conversation(question: str = "Hello!") -> Conversation:
+    return Conversation("thread", (Utterance("user", question),))
+
+
+async def ask(engine, params: SamplingParams = SHORT, question: str = "Hello!") -> list[Delta]:
+    async with aclosing(engine.stream(conversation(question), params)) as deltas:
+        return [delta async for delta in deltas]
+
+
+def text(deltas: list[Delta]) -> str:
+    return "".join(delta.text for delta in deltas)
+
+
+@pytest.fixture
+async def engine(folder):
+    engine = LocalEngine(folder, slots=8, max_waiting=24, threads=1)
+    await engine.start()
+    yield engine
+    await engine.stop()
+
+
+def generate(engine: LocalEngine, question: str, limit: int) -> str:
+    checkpoint = engine._running.checkpoint
+    prompt = torch.tensor([engine._running.prompt(conversation(question))])
+    whole = checkpoint.network.generate(
+        prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=limit, do_sample=False
+    )
+    return checkpoint.tokenizer.decode(whole[0, prompt.shape[1] :], skip_special_tokens=True)
+
+
+async def test_streamed_text_is_what_the_library_generates_for_mixed_requests_at_once(engine):
+    questions = [("weather today? " * (1 + index * 5 % 17), 4 + index * 3) for index in range(20)]
+    noise = asyncio.gather(*(ask(engine, SamplingParams(temperature=1.5, max_new_tokens=30)) for _ in range(10)))
+    streams = await asyncio.gather(
+        *(ask(engine, SamplingParams(temperature=0, max_new_tokens=n), question) for question, n in questions)
+    )
+    await noise
+    assert [text(deltas) for deltas in streams] == [generate(engine, question, n) for question, n in questions]
+
+
+async def test_who_comes_when_all_places_are_taken_is_told_so(folder):
+    engine = LocalEngine(folder, slots=2, max_waiting=4, threads=1)
+    await engine.start()
+    outcomes = await asyncio.gather(*(ask(engine) for _ in range(20)), return_exceptions=True)
+    assert sum(isinstance(outcome, Busy) for outcome in outcomes) == 14
+    assert sum(isinstance(outcome, list) for outcome in outcomes) == 6
+    assert text(await ask(engine))
+    await engine.stop()
+
+
+async def test_a_closed_stream_leaves_nothing_behind(engine):
+    for _ in range(30):
+        async with aclosing(engine.stream(conversation(), LONG)) as deltas:
+            await anext(deltas)
+    await ask(engine)
+    scheduler = engine._running.scheduler
+    await until(lambda: scheduler.is_idle)
+    assert (scheduler.slots_in_use, engine._in_house) == (0, 0)
+
+
+async def until(condition, seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.005)
+
+
+async def test_a_step_that_fails_ends_its_own_answers_and_the_next_ones_are_right(engine, monkeypatch):
+    right = text(await ask(engine))
+    network = engine._running.checkpoint.network
+    forward, failing = network.forward, asyncio.Event()
+
+    def broken(*args, **kwargs):
+        if failing.is_set():
+            failing.clear()
+            raise torch.OutOfMemoryError("simulated")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(network, "forward", broken)
+    speaking = [asyncio.create_task(ask(engine, LONG)) for _ in range(4)]
+    await until(lambda: engine._running.scheduler.slots_in_use == 4)
+    failing.set()
+    outcomes = await asyncio.gather(*speaking, return_exceptions=True)
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+    assert text(await ask(engine)) == right
+
+
+async def test_those_who_wait_outlive_a_step_that_fails(folder, monkeypatch):
+    engine = LocalEngine(folder, slots=1, threads=1)
+    await engine.start()
+    network = engine._running.checkpoint.network
+    forward, calls = network.forward, []
+
+    def broken(*args, **kwargs):
+        calls.append(1)
+        if len(calls) == 30:
+            raise RuntimeError("simulated")
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(network, "forward", broken)
+    first = asyncio.create_task(ask(engine, LONG))
+    await until(lambda: engine._running.scheduler.slots_in_use == 1)
+    second, outcome = await asyncio.gather(ask(engine), first, return_exceptions=True)
+    assert isinstance(outcome, Unavailable)
+    assert second[-1].finish
+    await engine.stop()
+
+
+async def test_stopping_tells_everybody_and_ends_the_thread_at_once(folder):
+    engine = LocalEngine(folder, slots=2, threads=1)
+    await engine.start()
+    asked = [asyncio.create_task(ask(engine, LONG)) for _ in range(6)]
+    await until(lambda: engine._running.scheduler.slots_in_use == 2)
+    began = time.monotonic()
+    await engine.stop()
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert time.monotonic() - began < 2
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+    assert not any(thread.name == "parley-engine" for thread in threading.enumerate())
+
+
+async def test_a_model_that_can_not_be_loaded_says_why_and_leaves_no_thread(tmp_path):
+    engine = LocalEngine(tmp_path / "nowhere")
+    with pytest.raises(Misconfigured, match="nowhere"):
+        await engine.start()
+    with pytest.raises(Unavailable):
+        await ask(engine)
+    await until(lambda: not any(thread.name == "parley-engine" for thread in threading.enumerate()))
+
+
+async def test_a_start_that_is_cancelled_ends_its_thread(folder):
+    start = asyncio.create_task(LocalEngine(folder).start())
+    await asyncio.sleep(0)
+    start.cancel()
+    await asyncio.gather(start, return_exceptions=True)
+    await until(lambda: not any(thread.name == "parley-engine" for thread in threading.enumerate()))
+
+
+async def test_reasoning_opened_by_the_template_comes_apart(tmp_path, monkeypatch):
+    template = TEMPLATE.replace("<|assistant|>{% endif %}", "<|assistant|><think>\n{% endif %}")
+    engine = LocalEngine(save_tiny(tmp_path, template, [*SPECIAL, "<think>", "</think>"]), threads=1)
+    await engine.start()
+    assert engine.capabilities.reasoning
+    deltas = await ask(engine, SamplingParams(temperature=0, max_new_tokens=8))
+    assert "".join(delta.reasoning for delta in deltas)
+    assert "<think>" not in text(deltas)
+    await engine.stop()
+
+
+async def test_the_event_loop_stays_free_while_the_model_computes(engine, monkeypatch):
+    network = engine._running.checkpoint.network
+    forward, gate = network.forward, threading.Event()
+
+    def slow(*args, **kwargs):
+        assert gate.wait(timeout=10), "the loop never got its turn"
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(network, "forward", slow)
+    answer = asyncio.create_task(ask(engine))
+    await until(lambda: engine._running.scheduler.slots_in_use == 1)
+    assert await engine.count(conversation()) > 0
+    gate.set()
+    assert text(await answer)
+
+
+async def test_many_threads_leave_no_growth(engine):
+    async def rounds(count: int) -> int:
+        for number in range(count):
+            conversations = (
+                Conversation(f"thread {number}:{n}", (Utterance("user", f"Hello {n}"),)) for n in range(20)
+            )
+            await asyncio.gather(*(one(conversation) for conversation in conversations))
+        return psutil.Process().memory_info().rss
+
+    async def one(conversation: Conversation) -> None:
+        async with aclosing(engine.stream(conversation, SamplingParams(max_new_tokens=1))) as deltas:
+            async for _ in deltas:
+                pass
+
+    before = await rounds(20)
+    assert await rounds(40) - before < 8_000_000
+
+
+async def test_the_bundled_demo_says_that_it_is_one():
+    if not (demo_folder() / "config.json").exists():
+        pytest.skip("the demo checkpoint is not there; make it with `parley demo train`")
+    engine = LocalEngine(demo_folder(), threads=1)
+    await engine.start()
+    assert engine.model.is_demo
+    assert "Parley" in text(await ask(engine, SamplingParams(temperature=0), "What is Parley?"))
+    await engine.stop()
+
+
+def test_the_echo_needs_no_model_library():
+    heavy = "import core.engine, sys; sys.exit(bool({'torch', 'transformers', 'tokenizers'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", heavy], check=False).returncode == 0
+
+
+async def test_the_echo_says_the_question_back():
+    engine = EchoEngine()
+    await engine.start()
+    assert text(await ask(engine, SamplingParams(), " Hello,  世界!\nBye ")) == "Hello,  世界!\nBye "
+    assert text(await ask(engine, SamplingParams(max_new_tokens=2), "one two three")) == "one two "

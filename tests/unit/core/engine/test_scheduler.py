@@ -1,0 +1,214 @@
+"""Steps of the scheduler, taken one by one."""
+
+import pytest
+import torch
+from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, LlamaConfig, Qwen2Config, Qwen2ForCausalLM
+from transformers.models.llama.modeling_llama import LlamaForCausalLM
+
+from core.engine.runner import Runner
+from core.engine.sampler import Sampler
+from core.engine.scheduler import Scheduler
+from core.engine.sequence import Sequence
+from core.engine.text import TextStream
+from core.errors import Unavailable
+from core.ports import Delta
+from core.turn import SamplingParams
+
+SMALL = {
+    "vocab_size": 200,
+    "hidden_size": 32,
+    "intermediate_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 2048,
+    "initializer_range": 0.3,
+    "eos_token_id": 7,
+    "bos_token_id": 0,
+    "pad_token_id": 7,
+}
+MLA = {"num_key_value_heads": 4, "kv_lora_rank": 16, "q_lora_rank": None, "qk_rope_head_dim": 8}
+MLA |= {"qk_nope_head_dim": 8, "v_head_dim": 8, "moe_intermediate_size": 32, "n_routed_experts": 4}
+MLA |= {"num_experts_per_tok": 2, "first_k_dense_replace": 1, "n_shared_experts": 1, "head_dim": 8}
+
+
+def network(kind: str):
+    torch.manual_seed(1)
+    if kind == "llama":
+        return LlamaForCausalLM(LlamaConfig(**SMALL)).eval()
+    if kind == "llama, scaled positions":  # as deepseek-coder has them
+        rope = {"rope_type": "linear", "factor": 4.0, "rope_theta": 100_000.0}
+        return LlamaForCausalLM(LlamaConfig(**SMALL, rope_parameters=rope)).eval()
+    if kind == "qwen2":
+        return Qwen2ForCausalLM(Qwen2Config(**SMALL)).eval()
+    return DeepseekV2ForCausalLM(DeepseekV2Config(**SMALL | MLA)).eval()
+
+
+class Bench:
+    """A scheduler whose steps the test takes itself, and what each request was told."""
+
+    def __init__(self, network, slots: int = 4, chunk: int = 32, context: int = 2048) -> None:
+        self.network, self.told = network, {}
+        self.scheduler = Scheduler(Runner(network, slots, context), slots, self._deliver, chunk)
+
+    def _deliver(self, told) -> None:
+        for sequence, event in told:
+            self.told[sequence].append(event)
+
+    def ask(self, prompt: list[int], **params) -> Sequence:
+        sampler = Sampler(SamplingParams(**{"temperature": 0, "max_new_tokens": 20} | params), 0, [*prompt])
+        text = TextStream(lambda token: f"{token} ", sampler.params.stop)
+        sequence = Sequence(prompt, sampler, text, frozenset({7}), "model@1", lambda event: None)
+        self.told[sequence] = []
+        self.scheduler.submit(sequence)
+        return sequence
+
+    def run(self) -> None:
+        self.scheduler.step()
+        while not self.scheduler.is_idle:
+            self.scheduler.step()
+
+    def answer(self, sequence: Sequence) -> list[int]:
+        return sequence.sampler.tokens[len(sequence.prompt) :]
+
+    def generate(self, sequence: Sequence) -> list[int]:
+        """What the library itself answers."""
+        prompt = torch.tensor([sequence.prompt])
+        limit = sequence.sampler.params.max_new_tokens
+        penalty = sequence.sampler.params.repetition_penalty
+        whole = self.network.generate(
+            prompt,
+            attention_mask=torch.ones_like(prompt),
+            max_new_tokens=limit,
+            do_sample=False,
+            repetition_penalty=penalty,
+        )
+        return whole[0, len(sequence.prompt) :].tolist()
+
+
+def prompts(count: int, longest: int = 150) -> list[list[int]]:
+    dice = torch.Generator().manual_seed(5)
+    lengths = torch.randint(1, longest, (count,), generator=dice).tolist()
+    return [torch.randint(8, 200, (length,), generator=dice).tolist() for length in lengths]
+
+
+@pytest.fixture(scope="module")
+def llama():
+    return network("llama")
+
+
+@pytest.mark.parametrize("kind", ["llama", "llama, scaled positions", "qwen2", "deepseek v2"])
+def test_greedy_answers_are_those_of_generate_token_by_token(kind):
+    bench = Bench(network(kind))
+    asked = [
+        bench.ask(prompt, max_new_tokens=5 + 7 * (index % 6), repetition_penalty=1.0 + (index % 3) / 4)
+        for index, prompt in enumerate(prompts(14))
+    ]
+    bench.run()
+    assert [bench.answer(sequence) for sequence in asked] == [bench.generate(sequence) for sequence in asked]
+
+
+def test_neighbours_that_draw_do_not_change_who_is_greedy(llama):
+    bench = Bench(llama)
+    asked = [bench.ask(prompt, temperature=(index % 2) * 1.5) for index, prompt in enumerate(prompts(10))]
+    bench.run()
+    greedy = asked[::2]
+    assert [bench.answer(sequence) for sequence in greedy] == [bench.generate(sequence) for sequence in greedy]
+
+
+def test_requests_that_come_and_go_at_any_step_keep_each_other_whole(llama):
+    bench = Bench(llama, slots=3, chunk=16)
+    asked = []
+    for index, prompt in enumerate(prompts(24, longest=60)):
+        asked.append(bench.ask(prompt))
+        if index % 3 == 2:
+            asked[index - 1].cancel()
+        bench.scheduler.step()
+    bench.run()
+    whole = [sequence for sequence in asked if not sequence.is_cancelled]
+    assert [bench.answer(sequence) for sequence in whole] == [bench.generate(sequence) for sequence in whole]
+
+
+def test_a_long_prompt_never_stalls_those_who_speak(llama):
+    bench = Bench(llama, chunk=32)
+    speaker = bench.ask([20, 21, 22], max_new_tokens=60, repetition_penalty=2.0)
+    bench.scheduler.step()
+    bench.ask(prompts(1)[0] * 20, max_new_tokens=1)
+    for _ in range(10):
+        before = speaker.generated
+        bench.scheduler.step()
+        assert speaker.generated == before + 1
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2, 5, 9])
+def test_a_cancelled_request_frees_its_slot_within_two_steps(llama, steps):
+    bench = Bench(llama, slots=1, chunk=16)
+    sequence = bench.ask([9] * 64, max_new_tokens=500)
+    for _ in range(steps):
+        bench.scheduler.step()
+    sequence.cancel()
+    bench.scheduler.step()
+    assert bench.scheduler.slots_in_use == 0
+    assert bench.scheduler.is_idle
+
+
+def test_nothing_is_left_in_the_cache_by_those_who_left(llama):
+    bench = Bench(llama)
+    for prompt in prompts(9):
+        bench.ask(prompt)
+    bench.run()
+    cache = bench.scheduler._runner.cache
+    assert not any(tensor.any() for tensor in (*cache._keys, *cache._values))
+    assert not any(cache.lengths)
+
+
+def test_who_waits_is_told_each_new_place_once(llama):
+    bench = Bench(llama, slots=1)
+    asked = [bench.ask([9, 10, 11 + index], max_new_tokens=4 + index) for index in range(4)]
+    bench.run()
+    places = [[event.position for event in bench.told[sequence] if event.position] for sequence in asked]
+    assert places == [[], [1], [2, 1], [3, 2, 1]]
+
+
+def test_the_last_delta_tells_the_usage(llama):
+    bench = Bench(llama)
+    sequence = bench.ask([9, 10, 11], max_new_tokens=3)
+    bench.run()
+    last = bench.told[sequence][-1]
+    assert (last.usage.prompt_tokens, last.usage.completion_tokens, last.finish) == (3, 3, "length")
+    assert "".join(event.text for event in bench.told[sequence]) == "".join(f"{t} " for t in bench.answer(sequence))
+
+
+def test_a_row_without_numbers_fails_alone(llama):
+    bench = Bench(llama)
+    others = [bench.ask(prompt) for prompt in prompts(3, longest=30)]
+    bench.scheduler.step()
+    poisoned = bench.ask([30, 31, 32])
+    while poisoned not in bench.scheduler._speaking:
+        bench.scheduler.step()
+    row = bench.scheduler._speaking.index(poisoned)
+    with torch.inference_mode():
+        bench.scheduler._runner.cache._values[0][row, :, 1] = float("nan")
+    bench.run()
+    again = bench.ask([30, 31, 32])
+    bench.run()
+    assert isinstance(bench.told[poisoned][-1], Unavailable)
+    for sequence in (*others, again):
+        assert bench.answer(sequence) == bench.generate(sequence)
+
+
+def test_text_that_can_not_be_decoded_fails_alone(llama):
+    bench = Bench(llama)
+    other, broken = bench.ask([9, 10, 11]), bench.ask([12, 13])
+    broken.text = TextStream(lambda token: 1 // 0)
+    bench.run()
+    assert isinstance(bench.told[broken][-1], Unavailable)
+    assert bench.answer(other) == bench.generate(other)
+
+
+def test_a_request_that_ends_at_its_first_token_never_takes_a_row_for_longer(llama):
+    bench = Bench(llama, slots=2)
+    asked = [bench.ask(prompt, max_new_tokens=1) for prompt in prompts(7, longest=40)]
+    bench.run()
+    assert [bench.answer(sequence) for sequence in asked] == [bench.generate(sequence) for sequence in asked]
+    assert all(isinstance(bench.told[sequence][-1], Delta) for sequence in asked)
