@@ -10,6 +10,7 @@ import pytest
 
 from core.engine import EchoEngine, LocalEngine
 from core.errors import Malformed, TooLong, Unavailable
+from core.message import Usage
 from core.ports import Conversation, Delta, Engine, Tool, ToolCall
 from core.turn import SamplingParams, Utterance
 from tests.fakes.engine import ScriptedEngine, say
@@ -25,10 +26,13 @@ GREEDY = SamplingParams(temperature=0, max_new_tokens=24)
 QUESTION = "What is the weather like today in the browser, in the quick brown fox and in the lazy dog?"
 
 
-def needs(capability: str) -> Callable[[Callable], Callable]:
+Test = Callable[..., object]
+
+
+def needs(capability: str) -> Callable[[Test], Test]:
     """The test is expected to fail, and must fail, on an engine without this capability."""
 
-    def mark(test: Callable) -> Callable:
+    def mark(test: Test) -> Test:
         test.needs = capability  # type: ignore[attr-defined]
         return test
 
@@ -65,6 +69,11 @@ async def ask(engine: Engine, params: SamplingParams = GREEDY, question: str = Q
         return [delta async for delta in deltas]
 
 
+def usage(deltas: list[Delta]) -> Usage:
+    assert deltas[-1].usage is not None
+    return deltas[-1].usage
+
+
 def text(deltas: list[Delta]) -> str:
     return "".join(delta.text for delta in deltas)
 
@@ -75,8 +84,8 @@ async def test_the_last_delta_says_how_it_ended_and_who_wrote_it(engine):
     last = deltas[-1]
     assert last.finish in {"stop", "length"}
     assert last.model == engine.model.version
-    assert last.usage.prompt_tokens > 0
-    assert 0 < last.usage.completion_tokens <= GREEDY.max_new_tokens
+    assert usage(deltas).prompt_tokens > 0
+    assert 0 < usage(deltas).completion_tokens <= GREEDY.max_new_tokens
     assert text(deltas)
 
 
@@ -87,8 +96,8 @@ async def test_an_answer_comes_in_pieces(engine):
 @needs("exact_count")
 async def test_a_conversation_is_counted_as_the_engine_reads_it(engine):
     asked = conversation("你好! What is the weather?")
-    (*_, last) = await ask(engine, question="你好! What is the weather?")
-    assert await engine.count(asked) == last.usage.prompt_tokens
+    deltas = await ask(engine, question="你好! What is the weather?")
+    assert await engine.count(asked) == usage(deltas).prompt_tokens
 
 
 async def test_a_longer_conversation_counts_more(engine):
@@ -96,8 +105,8 @@ async def test_a_longer_conversation_counts_more(engine):
 
 
 async def test_an_answer_has_at_most_max_new_tokens(engine):
-    (*_, last) = await ask(engine, SamplingParams(temperature=0, max_new_tokens=3))
-    assert (last.finish, last.usage.completion_tokens) == ("length", 3)
+    deltas = await ask(engine, SamplingParams(temperature=0, max_new_tokens=3))
+    assert (deltas[-1].finish, usage(deltas).completion_tokens) == ("length", 3)
 
 
 @needs("stop")
@@ -158,8 +167,8 @@ async def test_a_prompt_that_nearly_fills_the_context_gets_what_room_is_left(eng
     question = "fox"
     while await engine.count(conversation(question + " fox")) <= 512 - 5:
         question += " fox"
-    (*_, last) = await ask(engine, SamplingParams(temperature=0, max_new_tokens=400), question=question)
-    assert last.usage.prompt_tokens + last.usage.completion_tokens <= 512
+    deltas = await ask(engine, SamplingParams(temperature=0, max_new_tokens=400), question=question)
+    assert usage(deltas).prompt_tokens + usage(deltas).completion_tokens <= 512
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def prompts(template: str = TEMPLATE) -> Prompts:
 
 
 def read(prompts: Prompts, *utterances: tuple[str, str]) -> str:
-    return prompts._tokenizer.decode(prompts.ids([Utterance(role, text) for role, text in utterances]))
+    return str(prompts._tokenizer.decode(prompts.ids([Utterance(role, text) for role, text in utterances])))
 
 
 def test_a_prompt_begins_with_one_bos_and_ends_where_the_assistant_speaks():

@@ -1,6 +1,7 @@
 """The choice of the next token, against the library's own processors."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -27,14 +28,14 @@ def logits(rows: int = 1, seed: int = 0) -> torch.Tensor:
     return torch.randn(rows, VOCABULARY, generator=torch.Generator().manual_seed(seed)) * 2
 
 
-def expected(scores: torch.Tensor, tokens: tuple[int, ...], params: dict) -> torch.Tensor:
+def expected(scores: torch.Tensor, tokens: tuple[int, ...], params: dict[str, Any]) -> torch.Tensor:
     steps = LogitsProcessorList([RepetitionPenaltyLogitsProcessor(params.get("repetition_penalty", 1.0))])
     steps.append(TemperatureLogitsWarper(params.get("temperature", 1.0)))
     if params.get("top_k"):
         steps.append(TopKLogitsWarper(params["top_k"]))
     if params.get("top_p", 1.0) < 1:
         steps.append(TopPLogitsWarper(params["top_p"]))
-    return torch.softmax(steps(torch.tensor([tokens]), scores), -1)[0]
+    return torch.softmax(steps(torch.LongTensor([tokens]), scores), -1)[0]
 
 
 @pytest.mark.parametrize("candidates", [8, 256])
@@ -61,7 +62,12 @@ def test_tokens_are_drawn_as_often_as_the_library_would(params, candidates, monk
 
 def test_each_row_is_chosen_by_its_own_parameters_whoever_its_neighbours_are():
     scores = logits(4)
-    kinds = [{"temperature": 0}, {"temperature": 2.0}, {"temperature": 1, "top_k": 3}, {"repetition_penalty": 2.0}]
+    kinds: list[dict[str, Any]] = [
+        {"temperature": 0},
+        {"temperature": 2.0},
+        {"temperature": 1, "top_k": 3},
+        {"repetition_penalty": 2.0},
+    ]
     together = sample(scores, [sampler(seed, **kind) for seed, kind in enumerate(kinds)])
     alone = [sample(scores[row, None], [sampler(row, **kind)])[0] for row, kind in enumerate(kinds)]
     assert together == alone

@@ -1,5 +1,7 @@
 """Steps of the scheduler, taken one by one."""
 
+from typing import Any
+
 import pytest
 import torch
 from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, LlamaConfig, Qwen2Config, Qwen2ForCausalLM
@@ -8,13 +10,14 @@ from transformers.models.llama.modeling_llama import LlamaForCausalLM
 from core.engine.runner import Runner
 from core.engine.sampler import Sampler
 from core.engine.scheduler import Scheduler
-from core.engine.sequence import Sequence
+from core.engine.sequence import Event, Sequence
 from core.engine.text import TextStream
 from core.errors import Unavailable
+from core.message import Usage
 from core.ports import Delta
 from core.turn import SamplingParams
 
-SMALL = {
+SMALL: dict[str, Any] = {
     "vocab_size": 200,
     "hidden_size": 32,
     "intermediate_size": 64,
@@ -27,7 +30,7 @@ SMALL = {
     "bos_token_id": 0,
     "pad_token_id": 7,
 }
-MLA = {"num_key_value_heads": 4, "kv_lora_rank": 16, "q_lora_rank": None, "qk_rope_head_dim": 8}
+MLA: dict[str, Any] = {"num_key_value_heads": 4, "kv_lora_rank": 16, "q_lora_rank": None, "qk_rope_head_dim": 8}
 MLA |= {"qk_nope_head_dim": 8, "v_head_dim": 8, "moe_intermediate_size": 32, "n_routed_experts": 4}
 MLA |= {"num_experts_per_tok": 2, "first_k_dense_replace": 1, "n_shared_experts": 1, "head_dim": 8}
 
@@ -48,7 +51,8 @@ class Bench:
     """A scheduler whose steps the test takes itself, and what each request was told."""
 
     def __init__(self, network, slots: int = 4, chunk: int = 32, context: int = 2048) -> None:
-        self.network, self.told = network, {}
+        self.network = network
+        self.told: dict[Sequence, list[Event]] = {}
         self.scheduler = Scheduler(Runner(network, slots, context), slots, self._deliver, chunk)
 
     def _deliver(self, told) -> None:
@@ -68,6 +72,9 @@ class Bench:
         while not self.scheduler.is_idle:
             self.scheduler.step()
 
+    def deltas(self, sequence: Sequence) -> list[Delta]:
+        return [event for event in self.told[sequence] if isinstance(event, Delta)]
+
     def answer(self, sequence: Sequence) -> list[int]:
         return sequence.sampler.tokens[len(sequence.prompt) :]
 
@@ -83,7 +90,7 @@ class Bench:
             do_sample=False,
             repetition_penalty=penalty,
         )
-        return whole[0, len(sequence.prompt) :].tolist()
+        return list(whole[0, len(sequence.prompt) :].tolist())
 
 
 def prompts(count: int, longest: int = 150) -> list[list[int]]:
@@ -166,7 +173,7 @@ def test_who_waits_is_told_each_new_place_once(llama):
     bench = Bench(llama, slots=1)
     asked = [bench.ask([9, 10, 11 + index], max_new_tokens=4 + index) for index in range(4)]
     bench.run()
-    places = [[event.position for event in bench.told[sequence] if event.position] for sequence in asked]
+    places = [[delta.position for delta in bench.deltas(sequence) if delta.position] for sequence in asked]
     assert places == [[], [1], [2, 1], [3, 2, 1]]
 
 
@@ -174,9 +181,9 @@ def test_the_last_delta_tells_the_usage(llama):
     bench = Bench(llama)
     sequence = bench.ask([9, 10, 11], max_new_tokens=3)
     bench.run()
-    last = bench.told[sequence][-1]
-    assert (last.usage.prompt_tokens, last.usage.completion_tokens, last.finish) == (3, 3, "length")
-    assert "".join(event.text for event in bench.told[sequence]) == "".join(f"{t} " for t in bench.answer(sequence))
+    deltas = bench.deltas(sequence)
+    assert (deltas[-1].usage, deltas[-1].finish) == (Usage(3, 3), "length")
+    assert "".join(delta.text for delta in deltas) == "".join(f"{token} " for token in bench.answer(sequence))
 
 
 def test_a_row_without_numbers_fails_alone(llama):
@@ -200,7 +207,7 @@ def test_a_row_without_numbers_fails_alone(llama):
 def test_text_that_can_not_be_decoded_fails_alone(llama):
     bench = Bench(llama)
     other, broken = bench.ask([9, 10, 11]), bench.ask([12, 13])
-    broken.text = TextStream(lambda token: 1 // 0)
+    broken.text = TextStream(lambda token: str(1 // 0))
     bench.run()
     assert isinstance(bench.told[broken][-1], Unavailable)
     assert bench.answer(other) == bench.generate(other)
