@@ -150,6 +150,7 @@ _PAGE: dict[str, tuple[str, str]] = {
     "send": ("Send", "发送"),
     "stop": ("Stop", "停止"),
     "hint": ("Enter sends · Shift+Enter starts a new line · Esc stops", "回车发送 · Shift+回车换行 · Esc 停止"),
+    "to_end": ("Jump to the newest message", "跳到最新消息"),
     "you": ("You", "您"),
     "copy": ("Copy", "复制"),
     "copied": ("Copied", "已复制"),

@@ -195,8 +195,8 @@ async function send(question, exchange) {
       toast(answer.response);
     } else {
       settleAt(exchange, answer);
-      if (!thread) await enter(answer.thread);
-      else refreshSide();
+      if (!thread) enter(answer.thread, question);
+      refreshSide();
     }
   } catch (error) {
     exchange.remove();
@@ -212,10 +212,10 @@ function settleAt(exchange, answer) {
   exchange.dataset.state = "waiting";
 }
 
-async function enter(thread) {
+function enter(thread, question) {
   body.dataset.thread = thread;
+  document.title = `${question.slice(0, 80)} · ${document.title}`;
   history.replaceState(null, "", `/t/${thread}`);
-  await refreshSide();
 }
 
 async function stop() {
@@ -438,6 +438,7 @@ function openChat() {
   box.value = sessionStorage.getItem(`draft ${body.dataset.thread}`) ?? "";
   fit();
   toEnd();
+  $$(".exchange").filter(isGrowing).slice(1).forEach((exchange) => note(exchange, texts.waiting));
   followNext();
   awaitModel();
 }
