@@ -120,7 +120,8 @@ def _status(status: str, language: str) -> str:
 
 def _label(model: str, source: str, language: str) -> str:
     origin = say(f"source_{source}", language) if f"source_{source}" in TEXTS else ""
-    return " · ".join(filter(None, (model if source != Source.HOUSE else "", origin)))
+    name = "" if source == Source.HOUSE else model.partition("@")[0]
+    return " · ".join(filter(None, (name, origin)))
 
 
 @cache

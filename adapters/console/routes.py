@@ -30,7 +30,7 @@ from adapters.console.texts import say
 from adapters.console.verify import Visitor, admit, check_place, check_stamp, cookie_header, cookies
 from core.errors import NotStored
 from core.message import Command, CommandName, ReplyId, ThreadId
-from core.ports import Accept, Draft, Entry, Received, ThreadSummary, Webhook
+from core.ports import Accept, Draft, Entry, Received, State, ThreadSummary, Webhook
 
 _SECURITY = {
     "Content-Security-Policy": (
@@ -300,7 +300,7 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "prompt": entry.question,
         "sent_at": entry.sent_at.isoformat(),
         "reply_id": entry.reply_id,
-        "state": entry.state or "waiting",
+        "state": State.DONE if entry.state is State.DELIVERING else entry.state or "waiting",
         "response": entry.answer,
         "model": entry.model,
         "source": entry.source,

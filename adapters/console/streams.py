@@ -10,7 +10,7 @@ from aiohttp import web
 from adapters.console.desk import Desk, Taken
 from adapters.console.render import answer_view, server_event, step
 from core.message import ReplyId, Source
-from core.ports import Draft
+from core.ports import Draft, State
 
 Events = AsyncGenerator[bytes, None]
 
@@ -34,7 +34,8 @@ def outcome(taken: Taken, draft: Draft) -> dict[str, Any]:
         "reply_id": taken.reply_id,
         "model": draft.model,
         "source": draft.source or Source.HOUSE,
-        "state": draft.state,
+        # What is written is finished for whoever asked, though the outbox may still have to hear of it.
+        "state": State.DONE if draft.state is State.DELIVERING else draft.state,
     }
 
 

@@ -135,7 +135,7 @@ def test_where_the_house_speaks_its_sentence_is_enough():
 
 
 def test_a_label_says_who_wrote_it():
-    assert answer_view("x", State.DONE, model="demo", source="engine").label == "demo"
+    assert answer_view("x", State.DONE, model="demo@1", source="engine").label == "demo"
     assert answer_view("x", State.DONE, model="demo", source="cache", language="zh").label == "demo · 来自先前的回答"
 
 
