@@ -1,0 +1,252 @@
+"""The console as a person uses it: the whole application, a real database, a real model, a real browser."""
+
+import asyncio
+import os
+import re
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+import pytest
+from playwright.async_api import ConsoleMessage, Locator, Page, expect
+from safetensors.torch import load_file, save_file
+
+from tests.browser import chromium, needs_chromium
+from tests.fakes.tiny import save_tiny
+from tests.server import Server
+
+pytestmark = [pytest.mark.browser, needs_chromium()]
+
+WAIT = 30_000  # milliseconds
+END = 1  # the token that ends an answer of the tiny model
+SAYS = {
+    "en": {
+        "locale": "en-US",
+        "question": "What is Parley?",
+        "follow_up": "How do I connect Slack?",
+        "comment": "It left out the second step.",
+        "new": "New chat",
+    },
+    "zh": {
+        "locale": "zh-CN",
+        "question": "Parley 是什么？",
+        "follow_up": "怎么接入 Slack？",
+        "comment": "少了第二步。",
+        "new": "新会话",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def rambler():
+    """A server whose model says nonsense and goes on for minutes."""
+    with TemporaryDirectory(prefix="parley-rambler-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # where the tests run as root, the embedded database runs as another user
+        settings = {
+            "PARLEY_ENGINE__MODEL": str(save_rambler(folder / "model")),
+            "PARLEY_ENGINE__DTYPE": "float32",
+            "PARLEY_ANSWERS__TEMPERATURE": "0",
+            "PARLEY_ANSWERS__MAX_NEW_TOKENS": "8000",
+            "PARLEY_TURNS__LEASE_SECONDS": "2",
+        }
+        server = Server(folder, **settings).start()
+        yield server
+        assert server.stop() == 0
+
+
+def save_rambler(folder: Path) -> Path:
+    """A random model for which the end of the answer is never the likeliest word."""
+    save_tiny(folder, max_position_embeddings=10_000, hidden_size=256, intermediate_size=1024)
+    weights = load_file(folder / "model.safetensors")
+    weights["lm_head.weight"][END] = 0
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+@asynccontextmanager
+async def page_of(url: str, language: str = "en", theme: Literal["light", "dark"] = "light"):
+    """A window of its own; whatever the page complains about fails the test."""
+    complaints: list[str] = []
+    async with chromium() as browser:
+        context = await browser.new_context(
+            locale=SAYS[language]["locale"], color_scheme=theme, viewport={"width": 1280, "height": 840}
+        )
+        page = await context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda line: complaints.append(line.text) if is_complaint(line) else None)
+        await page.goto(url)
+        yield page
+    assert not complaints
+
+
+def is_complaint(line: ConsoleMessage) -> bool:
+    """Whether it is the page's own fault: a connection that is cut is what some tests are about."""
+    return line.type in ("error", "warning") and "net::" not in line.text
+
+
+async def ask(page: Page, question: str) -> Locator:
+    """Types a question and sends it; where its answer appears."""
+    await page.locator("#prompt").fill(question)
+    await page.locator("#prompt").press("Enter")
+    exchange = page.locator(".exchange").last
+    await expect(exchange.locator(".question")).to_contain_text(question, timeout=WAIT)
+    return page.locator(".exchange").nth(await page.locator(".exchange").count() - 1)
+
+
+async def until_finished(exchange: Locator) -> None:
+    await expect(exchange).to_have_attribute("data-events", "", timeout=WAIT)
+    await expect(exchange).not_to_have_attribute("data-state", "sending", timeout=WAIT)
+
+
+async def lengths(exchange: Locator, count: int) -> list[int]:
+    """The first `count` different lengths of the answer as it is seen to grow."""
+    seen: list[int] = []
+    async with asyncio.timeout(WAIT / 1000):
+        while len(seen) < count:
+            length = len(await exchange.locator(".words").inner_text())
+            if length and length not in seen:
+                seen.append(length)
+            await asyncio.sleep(0.05)
+    return seen
+
+
+async def test_an_answer_is_seen_to_grow_and_stops_when_told_to(rambler):
+    async with page_of(rambler.url) as page:
+        exchange = await ask(page, "Tell me everything")
+        seen = await lengths(exchange, 3)
+        assert seen == sorted(seen)
+        await page.locator("#stop").click()
+        await until_finished(exchange)
+        await expect(exchange).to_have_attribute("data-state", "stopped")
+        await expect(exchange.locator(".note")).to_have_text("Stopped")
+        await expect(page.locator("#stop")).to_be_hidden()
+        assert len(await exchange.locator(".words").inner_text()) >= seen[-1]
+
+
+async def test_a_follow_up_waits_its_turn(rambler):
+    async with page_of(rambler.url) as page:
+        first = await ask(page, "Tell me everything")
+        await lengths(first, 1)
+        second = await ask(page, "And now the rest")
+        await expect(second.locator(".note")).to_have_text("Waiting for the answer before")
+        await lengths(first, 3)
+        assert await second.locator(".words").inner_text() == ""
+        await page.keyboard.press("Escape")
+        await until_finished(first)
+        await expect(first).to_have_attribute("data-state", "stopped")
+        await lengths(second, 2)
+        await page.keyboard.press("Escape")
+        await until_finished(second)
+
+
+async def test_a_page_opened_again_goes_on_where_the_answer_is(rambler):
+    async with page_of(rambler.url) as page:
+        await lengths(await ask(page, "Tell me everything"), 1)
+        await expect(page).to_have_url(re.compile("/t/"))
+        await page.reload()
+        exchange = page.locator(".exchange").first
+        await lengths(exchange, 3)
+        await page.locator("#stop").click()
+        await until_finished(exchange)
+
+
+async def test_a_question_asked_without_a_connection_is_sent_once_there_is_one(rambler):
+    async with page_of(rambler.url) as page:
+        await page.context.set_offline(True)
+        exchange = await ask(page, "/help")
+        await expect(page.locator("#link-state")).to_have_text("Not stored yet. Trying again…")
+        await page.context.set_offline(False)
+        await until_finished(exchange)
+        await expect(exchange.locator(".words")).to_contain_text("Ask me anything")
+        await expect(page.locator("#link-state")).to_be_hidden()
+
+
+async def test_a_server_that_died_is_waited_for_and_the_answer_comes_anew(rambler):
+    async with page_of(rambler.url) as page:
+        exchange = await ask(page, "Tell me everything")
+        await lengths(exchange, 3)
+        rambler.kill()
+        await expect(page.locator("#link-state")).to_have_text("The connection was lost. Reconnecting…")
+        await asyncio.to_thread(rambler.start)
+        await expect(page.locator("#link-state")).to_be_hidden(timeout=WAIT)
+        await lengths(exchange, 5)
+        await page.locator("#stop").click()
+        await until_finished(exchange)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_conversation_and_its_rating_are_found_again(server, tmp_path, language, theme):
+    says = SAYS[language]
+    async with page_of(server.url, language, theme) as page:
+        await expect(page.locator(".new-chat")).to_contain_text(says["new"])
+        await picture(page, tmp_path, f"welcome-{language}-{theme}")
+        first = await ask(page, says["question"])
+        await until_finished(first)
+        exchange = await ask(page, says["follow_up"])
+        await until_finished(exchange)
+
+        before = await exchange.get_attribute("data-reply")
+        await exchange.locator(".again").click()
+        await expect(exchange).not_to_have_attribute("data-reply", str(before))
+        await until_finished(exchange)
+        await expect(exchange.locator(".words")).not_to_be_empty()
+
+        await exchange.locator("[data-rating=down]").click()
+        await exchange.locator("[data-reason=incomplete]").click()
+        await exchange.locator(".comment").fill(says["comment"])
+        await picture(page, tmp_path, f"rating-{language}-{theme}")
+        await exchange.get_by_role("button", name=re.compile("Send feedback|提交评价")).click()
+        await expect(exchange.locator(".said")).to_have_text(says["comment"])
+
+        answer = await exchange.locator(".words").inner_text()
+        await page.goto(server.url)
+        await page.locator("#threads a").first.click()
+        found = page.locator(".exchange").last
+        await expect(page.locator(".exchange")).to_have_count(2)
+        await expect(found.locator(".question")).to_contain_text(says["follow_up"])
+        assert await found.locator(".words").inner_text() == answer
+        await expect(found.locator("[data-rating=down]")).to_have_attribute("aria-pressed", "true")
+        await expect(found.locator("[data-rating=up]")).to_have_attribute("aria-pressed", "false")
+        await expect(found.locator(".said")).to_have_text(says["comment"])
+        await picture(page, tmp_path, f"chat-{language}-{theme}")
+
+
+async def test_the_page_can_be_used_from_the_keyboard_alone(server):
+    async with page_of(server.url) as page:
+        await expect(page.locator("#prompt")).to_be_focused()
+        await page.keyboard.type("What is")
+        await page.keyboard.press("Shift+Enter")
+        await page.keyboard.type("Parley?")
+        await page.keyboard.press("Enter")
+        exchange = page.locator(".exchange").first
+        assert await exchange.locator(".question p").inner_text() == "What is\nParley?"
+        await until_finished(exchange)
+        await expect(page.locator("#announcer")).to_contain_text("The answer is complete.")
+        await exchange.locator("[data-rating=up]").focus()
+        await page.keyboard.press("Space")
+        await expect(exchange.locator("[data-rating=up]")).to_have_attribute("aria-pressed", "true")
+
+
+async def test_the_page_fits_a_phone_and_changes_its_looks(server, tmp_path):
+    async with page_of(server.url) as page:
+        await page.set_viewport_size({"width": 390, "height": 780})
+        assert await page.evaluate("document.documentElement.scrollWidth") == 390
+        await expect(page.locator("#side")).not_to_be_in_viewport()
+        await page.locator(".menu-open").click()
+        await expect(page.locator("#side")).to_be_in_viewport(ratio=1)
+        await page.keyboard.press("Escape")
+        await page.locator("#theme").click()
+        await page.locator(".language").click()
+        await expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        await expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+        await picture(page, tmp_path, "phone")
+
+
+async def picture(page: Page, folder: Path, name: str) -> None:
+    """Kept beside the test's other files, or where PARLEY_SCREENSHOTS says."""
+    kept = Path(os.environ.get("PARLEY_SCREENSHOTS", folder))
+    await page.wait_for_timeout(400)  # until what moves has come to rest
+    await page.screenshot(path=kept / f"{name}.png")
