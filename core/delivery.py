@@ -114,7 +114,8 @@ class Courier:
         while not is_head and not self._is_held:
             self._became_head.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._became_head.wait(), _HEAD_POLL)
+                async with asyncio.timeout(_HEAD_POLL):
+                    await self._became_head.wait()
             with suppress(NotStored):
                 async with self._hall.store.unit() as unit:
                     is_head = await unit.outbox.is_head(self.delivery.reply.id)

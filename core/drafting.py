@@ -55,7 +55,8 @@ class Drafter:
         while not self._closing.is_set() and self._saved != (self._manuscript.text, self._manuscript.status):
             await self._save()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), self._interval)
+                async with asyncio.timeout(self._interval):
+                    await self._closing.wait()
 
     async def _save(self) -> None:
         text, status = self._manuscript.text, self._manuscript.status

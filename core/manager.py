@@ -99,8 +99,10 @@ class DialogManager:
                 log.info("the database is back")
                 is_out = False
             if not is_busy:
+                # Not wait_for: until Python 3.12 it may swallow the cancellation that ends this loop.
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), every)
+                    async with asyncio.timeout(every):
+                        await woken.wait()
 
     async def _listen(self) -> None:
         async with aclosing(self._hall.store.signals()) as signals:

@@ -109,7 +109,8 @@ class PostgresDrafts:
                 if draft is not None and draft.is_final:
                     return
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(follower.news.wait(), _POLL)
+                    async with asyncio.timeout(_POLL):
+                        await follower.news.wait()
 
 
 def _final(state: str | None) -> State:
