@@ -113,7 +113,7 @@ _MARK = f"""
 _AMEND = f"""
     WITH amended AS (
         UPDATE inbox SET mark = CASE WHEN status = 1 THEN COALESCE(mark, 'redo') ELSE mark END
-        WHERE reply_id = %(message)s AND thread = %(thread)s AND status IN (0, 1) AND lane = 'turn'
+        WHERE reply_id = %(message)s AND thread = %(thread)s AND status IN (0, 1) AND payload IS NULL
         RETURNING reply_id, status
     )
     SELECT reply_id, status,

@@ -1,0 +1,1222 @@
+"""What every store promises, in sentences."""
+# ruff: noqa: PT012 - leaving a unit may be what raises
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from core.errors import LeaseLost, NotFound
+from core.message import (
+    Attachment,
+    CommandName,
+    Deleted,
+    Edited,
+    LastReplyTo,
+    Message,
+    Origin,
+    PartId,
+    ReplyId,
+    ThreadId,
+    Visibility,
+)
+from core.ports import Draft, Mark, Signal, SignalKind, State, Store
+from tests.store_moves import (
+    ANN,
+    ATTIC,
+    BOB,
+    EXPIRED,
+    LEASE,
+    NOW,
+    ROOM,
+    WRITTEN,
+    add,
+    answered,
+    begin,
+    claim,
+    claims,
+    command,
+    deliver,
+    finish,
+    history,
+    message,
+    moment,
+    reply_to,
+    vote,
+)
+
+WEIRD = "NUL \0, a lone surrogate \ud800, 你好, 👩‍👩‍👧, \u202e and 'quotes' \\ % :x %(y)s"
+UNKNOWN = ReplyId("0" * 32)
+PART = PartId("slack", "T1", "C1", "1.0")
+
+
+class Crash(Exception):
+    pass
+
+
+# ------------------------------------------------------------------------------------------------------ the unit
+
+
+async def test_a_unit_that_fails_leaves_nothing_behind(store: Store):
+    question = message()
+    with pytest.raises(Crash):
+        async with store.unit() as unit:
+            (receipt,) = await unit.inbox.add([question])
+            await unit.threads.route(ROOM, "coder")
+            raise Crash
+    assert not await claims(store)
+    async with store.unit() as unit:
+        assert (await unit.threads.facts(ROOM)).route == ""
+        assert await unit.inbox.waiting() == 0
+    assert await add(store, question) == (replace(receipt, is_new=True),)
+
+
+async def test_a_unit_commits_all_of_it_at_once(store: Store):
+    await add(store, message("one"))
+    first = await claim(store)
+    delivery = await begin(store, first)
+    with pytest.raises(LeaseLost):
+        await finish(store, replace(first, attempts=9), delivery)
+    async with store.unit() as unit:
+        assert (await unit.replies.get(first.reply_id)).text == ""
+        assert (await unit.turns.get(first.reply_id)).state is State.SCREENING
+        assert not await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+    await finish(store, first, delivery)
+    async with store.unit() as unit:
+        assert (await unit.replies.get(first.reply_id)).text == "42"
+
+
+async def test_the_store_says_whether_it_would_take_a_message(store: Store):
+    await store.check()
+
+
+# ---------------------------------------------------------------------------------------------------------- intake
+
+
+async def test_a_redelivery_is_stored_once_and_has_the_same_reply(store: Store):
+    question = message()
+    (first,) = await add(store, question)
+    (second,) = await add(store, question)
+    assert first.is_new
+    assert not second.is_new
+    assert first.reply_id == second.reply_id
+    assert len(first.reply_id) == 32
+    assert int(first.reply_id, 16)
+    assert len(await claims(store)) == 1
+
+
+async def test_a_redelivery_after_the_answer_changes_nothing(store: Store):
+    question = message()
+    reply_id = await answered(store, question)
+    (receipt,) = await add(store, question)
+    assert (receipt.reply_id, receipt.is_new) == (reply_id, False)
+    assert not await claims(store)
+
+
+async def test_one_delivery_may_carry_the_same_event_twice(store: Store):
+    question = message()
+    first, second = await add(store, question, question)
+    assert (first.is_new, second.is_new) == (True, False)
+
+
+async def test_equal_ids_of_two_adapters_are_two_events(store: Store):
+    elsewhere = replace(ROOM, adapter="slack")
+    ours, theirs = message(id="1"), message(id="1", thread=elsewhere, author=replace(ANN, adapter="slack"))
+    first, second = await add(store, ours, theirs)
+    assert first.reply_id != second.reply_id
+    assert second.is_new
+
+
+async def test_what_was_said_comes_back_as_it_was(store: Store):
+    said = message(
+        WEIRD,
+        id=WEIRD,
+        author=replace(ANN, name=WEIRD, locale="zh-CN", is_guest=True),
+        visibility=Visibility.PUBLIC,
+        is_mention=True,
+        attachments=(Attachment("a", "b.txt", "text/plain", 3, {"url": "x"}),),
+        return_address={"deep": {"list": [1, "two", None, 3.5, True]}},
+    )
+    await add(store, said)
+    taken = await claim(store)
+    assert taken.event == said
+    async with store.unit() as unit:
+        await unit.replies.open(taken, reply_to(taken))
+        assert await unit.replies.question(taken.reply_id) == said
+
+
+@pytest.mark.parametrize("name", [CommandName.HELP, CommandName.RESET, CommandName.REGENERATE])
+async def test_a_command_takes_its_turn(store: Store, name: CommandName):
+    order = command(name, args=WEIRD)
+    await add(store, order)
+    assert (await claim(store)).event == order
+
+
+# ----------------------------------------------------------------------------------------------------- the turn lane
+
+
+async def test_a_follow_up_waits_its_turn(store: Store):
+    await add(store, message("one"))
+    await add(store, message("two"))
+    first = await claim(store)
+    assert first.event.text == "one"
+    assert not await claims(store)
+    await finish(store, first, await begin(store, first))
+    assert (await claim(store)).event.text == "two"
+
+
+async def test_threads_run_side_by_side_oldest_first(store: Store):
+    await add(store, message("one"), message("two", thread=ATTIC), message("three"))
+    assert [taken.event.text for taken in await claims(store)] == ["one", "two"]
+
+
+async def test_no_more_is_claimed_than_asked_for(store: Store):
+    await add(store, message("one"), message("two", thread=ATTIC))
+    assert [taken.event.text for taken in await claims(store, limit=1)] == ["one"]
+
+
+async def test_only_what_this_process_can_deliver_is_claimed(store: Store):
+    await add(store, message())
+    assert not await claims(store, doors=["teams"])
+    assert not await claims(store, doors=[])
+    assert await claims(store, doors=["teams", "console"])
+
+
+async def test_a_claim_says_when_the_event_came_in_and_which_try_it_is(store: Store):
+    before = moment()
+    await add(store, message())
+    taken = await claim(store, owner="me")
+    assert before - timedelta(seconds=1) < taken.received_at < moment() + timedelta(seconds=1)
+    assert (taken.owner, taken.attempts, taken.mark) == ("me", 1, None)
+
+
+async def test_a_released_row_holds_its_thread_until_its_delay_is_over(store: Store):
+    await add(store, message("one"))
+    await add(store, message("two"))
+    first = await claim(store)
+    async with store.unit() as unit:
+        await unit.inbox.release(first, timedelta(seconds=30))
+    assert not await claims(store)
+
+
+async def test_a_released_row_is_tried_again(store: Store):
+    await add(store, message("one"))
+    first = await claim(store)
+    async with store.unit() as unit:
+        await unit.inbox.release(first, NOW)
+    again = await claim(store)
+    assert (again.id, again.event, again.attempts) == (first.id, first.event, 2)
+
+
+async def test_an_expired_lease_is_given_back(store: Store):
+    await add(store, message())
+    first = await claim(store, lease=EXPIRED)
+    async with store.unit() as unit:
+        assert await unit.inbox.reap() == 1
+        assert await unit.inbox.reap() == 0
+    second = await claim(store, owner="other")
+    assert (second.id, second.attempts) == (first.id, 2)
+
+
+async def test_a_running_lease_is_not_given_back(store: Store):
+    await add(store, message())
+    await claim(store)
+    async with store.unit() as unit:
+        assert await unit.inbox.reap() == 0
+
+
+@pytest.mark.parametrize("end", ["finish", "release", "bury"])
+async def test_who_lost_the_lease_can_no_longer_end_the_row(store: Store, end: str):
+    await add(store, message())
+    stale = await claim(store, lease=EXPIRED)
+    async with store.unit() as unit:
+        await unit.inbox.reap()
+    fresh = await claim(store)
+    with pytest.raises(LeaseLost):
+        async with store.unit() as unit:
+            match end:
+                case "finish":
+                    await unit.inbox.finish(stale)
+                case "release":
+                    await unit.inbox.release(stale, NOW)
+                case _:
+                    await unit.inbox.bury(stale, "why")
+    async with store.unit() as unit:
+        assert await unit.inbox.renew([fresh], LEASE) == {fresh.id: None}
+
+
+async def test_who_lost_the_lease_can_no_longer_begin_the_turn(store: Store):
+    await add(store, message())
+    stale = await claim(store, lease=EXPIRED)
+    async with store.unit() as unit:
+        await unit.inbox.reap()
+    with pytest.raises(LeaseLost):
+        async with store.unit() as unit:
+            await unit.turns.begin(stale)
+    with pytest.raises(LeaseLost):
+        async with store.unit() as unit:
+            await unit.outbox.open(stale, reply_to(stale), lease=LEASE)
+    async with store.unit() as unit:
+        await unit.replies.open(stale, reply_to(stale))
+    async with store.unit() as unit:
+        assert await unit.replies.get(stale.reply_id) is None
+        assert await unit.turns.get(stale.reply_id) is None
+
+
+async def test_renewing_extends_what_is_still_held_and_tells_the_rest(store: Store):
+    await add(store, message("one"), message("two", thread=ATTIC))
+    lost, held = await claims(store, lease=EXPIRED)
+    async with store.unit() as unit:
+        stale = replace(lost, attempts=lost.attempts + 1)
+        assert await unit.inbox.renew([stale, held], LEASE) == {held.id: None}
+    async with store.unit() as unit:
+        assert await unit.inbox.reap() == 1
+        assert await unit.inbox.renew([], LEASE) == {}
+
+
+async def test_a_finished_row_is_finished_once(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    async with store.unit() as unit:
+        await unit.inbox.finish(taken)
+    with pytest.raises(LeaseLost):
+        async with store.unit() as unit:
+            await unit.inbox.finish(taken)
+    async with store.unit() as unit:
+        assert await unit.inbox.waiting() == 0
+
+
+async def test_a_buried_row_lets_the_next_one_through(store: Store):
+    await add(store, message("poison"))
+    await add(store, message("two"))
+    async with store.unit() as unit:
+        assert await unit.inbox.waiting() == 2
+    poison = await claim(store)
+    async with store.unit() as unit:
+        await unit.inbox.bury(poison, "it failed five times")
+    assert (await claim(store)).event.text == "two"
+    async with store.unit() as unit:
+        assert await unit.inbox.waiting() == 1
+
+
+# -------------------------------------------------------------------------------------------------- the control lane
+
+
+async def test_control_never_waits_behind_the_answer_it_concerns(store: Store):
+    await add(store, message())
+    await claim(store)
+    events = [
+        command(CommandName.STOP),
+        vote(UNKNOWN, comment=WEIRD),
+        vote(PART),
+        vote(LastReplyTo(ANN, ROOM)),
+        Edited(id="e1", thread=ROOM, author=ANN, sent_at=moment(), message_id="m", text="better"),
+        Deleted(id="d1", thread=ROOM, author=ANN, sent_at=moment(), message_id="m"),
+    ]
+    await add(store, *events)
+    assert not await claims(store, lane="turn")
+    taken = await claims(store, lane="control")
+    assert [entry.event for entry in taken] == events
+    async with store.unit() as unit:
+        for entry in taken:
+            await unit.inbox.finish(entry)
+    assert not await claims(store, lane="control")
+
+
+async def test_control_does_not_hold_up_the_turns(store: Store):
+    await add(store, command(CommandName.STOP))
+    await add(store, message())
+    assert len(await claims(store)) == 1
+
+
+async def test_a_released_control_row_holds_up_nobody(store: Store):
+    await add(store, vote(UNKNOWN))
+    await add(store, vote(UNKNOWN))
+    first, _ = await claims(store, lane="control")
+    async with store.unit() as unit:
+        await unit.inbox.release(first, timedelta(seconds=30))
+    await add(store, vote(UNKNOWN))
+    assert len(await claims(store, lane="control")) == 1
+
+
+# ------------------------------------------------------------------------------------------------------------- marks
+
+
+async def marks(store: Store, *taken):
+    async with store.unit() as unit:
+        return list((await unit.inbox.renew(taken, LEASE)).values())
+
+
+async def test_a_stop_marks_the_running_turn_alone(store: Store):
+    await add(store, message("one"))
+    await add(store, message("two"))
+    first = await claim(store)
+    async with store.unit() as unit:
+        assert await unit.inbox.mark(Mark.STOP, thread=ROOM) == 1
+    assert await marks(store, first) == [Mark.STOP]
+    async with store.unit() as unit:
+        await unit.inbox.finish(first)
+    assert (await claim(store)).mark is None
+
+
+async def test_a_stop_marks_all_that_waits_where_nothing_runs(store: Store):
+    await add(store, message("one"))
+    await add(store, message("two"))
+    async with store.unit() as unit:
+        assert await unit.inbox.mark(Mark.STOP, thread=ROOM, author=ANN) == 2
+        assert await unit.inbox.mark(Mark.STOP, thread=ROOM, author=BOB) == 0
+        assert await unit.inbox.mark(Mark.STOP, thread=ATTIC) == 0
+    first = await claim(store)
+    assert first.mark is Mark.STOP
+
+
+async def test_a_stop_finds_the_askers_own_turn(store: Store):
+    await add(store, message("one", author=BOB))
+    await add(store, message("two"))
+    running = await claim(store)
+    async with store.unit() as unit:
+        assert await unit.inbox.mark(Mark.STOP, thread=ROOM, author=ANN) == 1
+    assert await marks(store, running) == [None]
+    async with store.unit() as unit:
+        await unit.inbox.finish(running)
+    assert (await claim(store)).mark is Mark.STOP
+
+
+async def test_a_mark_finds_its_message(store: Store):
+    one, two = message("one"), message("two")
+    await add(store, one)
+    await add(store, two)
+    async with store.unit() as unit:
+        assert await unit.inbox.mark(Mark.ERASE, thread=ROOM, message_id=two.id) == 1
+        assert await unit.inbox.mark(Mark.ERASE, thread=ATTIC, message_id=two.id) == 0
+        assert await unit.inbox.mark(Mark.ERASE, thread=ROOM, message_id="m0") == 0
+    first = await claim(store)
+    assert first.mark is None
+
+
+async def test_nothing_finished_is_marked(store: Store):
+    await answered(store, message())
+    async with store.unit() as unit:
+        assert await unit.inbox.mark(Mark.STOP, thread=ROOM) == 0
+
+
+async def test_a_mark_stays_until_the_row_ends_and_the_stronger_one_wins(store: Store):
+    await add(store, message())
+    first = await claim(store, lease=EXPIRED)
+    async with store.unit() as unit:
+        await unit.inbox.mark(Mark.ERASE, thread=ROOM)
+        await unit.inbox.mark(Mark.STOP, thread=ROOM)
+        await unit.inbox.reap()
+    second = await claim(store)
+    assert (second.id, second.mark) == (first.id, Mark.ERASE)
+
+
+async def test_an_edit_of_a_waiting_message_is_answered_as_edited(store: Store):
+    question = message("one")
+    await add(store, question)
+    async with store.unit() as unit:
+        assert await unit.inbox.amend(ROOM, question.id, "two") == 1
+        assert await unit.inbox.amend(ATTIC, question.id, "three") == 0
+        assert await unit.inbox.amend(ROOM, "m0", "three") == 0
+    taken = await claim(store)
+    assert (taken.event, taken.mark) == (replace(question, text="two"), None)
+
+
+async def test_an_edit_of_a_running_message_is_done_again(store: Store):
+    question = message("one")
+    await add(store, question)
+    running = await claim(store)
+    async with store.unit() as unit:
+        assert await unit.inbox.amend(ROOM, question.id, "two") == 1
+    assert await marks(store, running) == [Mark.REDO]
+    async with store.unit() as unit:
+        await unit.inbox.release(running, NOW)
+    again = await claim(store)
+    assert (again.event.text, again.mark) == ("two", None)
+
+
+async def test_an_answered_message_is_not_amended(store: Store):
+    question = message("one")
+    await answered(store, question)
+    async with store.unit() as unit:
+        assert await unit.inbox.amend(ROOM, question.id, "two") == 0
+
+
+# ------------------------------------------------------------------------------------------------------------ outbox
+
+
+async def test_a_reply_opens_leased_by_its_turn(store: Store):
+    await add(store, message(return_address={"url": "there"}, visibility=Visibility.DIRECT))
+    delivery = await begin(store, await claim(store, owner="me"))
+    assert (delivery.owner, delivery.attempts, delivery.is_ready, delivery.is_head) == ("me", 1, False, True)
+    assert (delivery.return_address, delivery.visibility) == ({"url": "there"}, Visibility.DIRECT)
+    assert (delivery.state, delivery.parts) == ({}, ())
+    async with store.unit() as unit:
+        assert not await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+
+
+async def test_a_later_try_finds_what_was_sent(store: Store):
+    await add(store, message())
+    first = await claim(store, lease=EXPIRED)
+    delivery = await begin(store, first)
+    second_part = replace(PART, id="2.0")
+    async with store.unit() as unit:
+        await unit.outbox.part(delivery, PART)
+    async with store.unit() as unit:
+        await unit.outbox.part(delivery, second_part)
+    async with store.unit() as unit:
+        await unit.outbox.part(delivery, PART)  # a repeated call is the same part
+        await unit.outbox.state(delivery, {"stream": WEIRD, "sequence": 3})
+    async with store.unit() as unit:
+        await unit.inbox.reap()
+    again = await begin(store, await claim(store, owner="other"))
+    assert (again.parts, again.state) == ((PART, second_part), {"stream": WEIRD, "sequence": 3})
+    assert (again.owner, again.attempts) == ("other", 2)
+    with pytest.raises(LeaseLost):
+        async with store.unit() as unit:
+            await unit.outbox.part(delivery, replace(PART, id="3.0"))
+
+
+@pytest.mark.parametrize("write", ["part", "state", "ready", "done", "release", "bury"])
+async def test_who_lost_a_delivery_can_no_longer_write_to_it(store: Store, write: str):
+    await add(store, message())
+    stale = replace(await begin(store, await claim(store)), attempts=7)
+    with pytest.raises(LeaseLost):
+        async with store.unit() as unit:
+            match write:
+                case "part":
+                    await unit.outbox.part(stale, PART)
+                case "state":
+                    await unit.outbox.state(stale, {})
+                case "ready":
+                    await unit.outbox.ready(stale, keep=False)
+                case "done":
+                    await unit.outbox.done(stale)
+                case "release":
+                    await unit.outbox.release(stale, NOW)
+                case _:
+                    await unit.outbox.bury(stale, "why")
+
+
+async def test_a_reply_is_delivered_only_as_head_of_its_thread(store: Store):
+    await add(store, message("one"))
+    await add(store, message("two"))
+    first = await claim(store)
+    one = await finish(store, first, await begin(store, first))
+    second = await claim(store)
+    two = await begin(store, second)
+    assert (one.is_head, two.is_head) == (True, False)
+    async with store.unit() as unit:
+        assert not await unit.outbox.is_head(two.reply.id)
+    two = await finish(store, second, two, keep=False)
+    async with store.unit() as unit:
+        assert not await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+    await deliver(store, one, PART)
+    async with store.unit() as unit:
+        assert await unit.outbox.is_head(two.reply.id)
+        (taken,) = await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+    assert (taken.reply, taken.is_ready, taken.is_head) == (two.reply, True, True)
+    await deliver(store, taken)
+    async with store.unit() as unit:
+        assert not await unit.outbox.is_head(two.reply.id)
+        assert not await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+
+
+async def test_a_reply_left_to_anyone_carries_all_that_is_needed(store: Store):
+    await add(store, message(return_address={"url": WEIRD}, visibility=Visibility.PUBLIC))
+    first = await claim(store)
+    delivery = await begin(store, first)
+    async with store.unit() as unit:
+        await unit.outbox.part(delivery, PART)
+        await unit.outbox.state(delivery, {"sequence": 1})
+    await finish(store, first, delivery, WEIRD, keep=False)
+    async with store.unit() as unit:
+        assert not await unit.outbox.claim(owner="other", doors=["slack"], limit=9, lease=LEASE)
+        (taken,) = await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+    assert (taken.reply.text, taken.reply.asker, taken.reply.thread) == (WEIRD, ANN, ROOM)
+    assert (taken.return_address, taken.visibility) == ({"url": WEIRD}, Visibility.PUBLIC)
+    assert (taken.parts, taken.state) == ((PART,), {"sequence": 1})
+    assert (taken.owner, taken.attempts) == ("other", 2)
+
+
+async def test_the_owner_that_keeps_a_ready_reply_keeps_it_alone(store: Store):
+    await add(store, message())
+    first = await claim(store)
+    delivery = await finish(store, first, await begin(store, first), keep=True)
+    async with store.unit() as unit:
+        assert not await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+        assert await unit.outbox.renew([delivery], LEASE) == {delivery.reply.id}
+        assert await unit.outbox.renew([replace(delivery, owner="other")], LEASE) == frozenset()
+
+
+async def test_a_ready_reply_of_a_dead_owner_is_taken_over(store: Store):
+    await add(store, message())
+    first = await claim(store)
+    delivery = await finish(store, first, await begin(store, first), keep=True)
+    async with store.unit() as unit:
+        await unit.outbox.renew([delivery], EXPIRED)
+    async with store.unit() as unit:
+        assert await unit.outbox.reap() == 1
+        assert await unit.outbox.reap() == 0
+        (taken,) = await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+    with pytest.raises(LeaseLost):
+        await deliver(store, delivery)
+    await deliver(store, taken)
+
+
+async def test_a_released_delivery_holds_its_thread_until_its_delay_is_over(store: Store):
+    await add(store, message("one"))
+    await add(store, message("two"))
+    for _ in range(2):
+        taken = await claim(store)
+        await finish(store, taken, await begin(store, taken), taken.event.text, keep=False)
+    async with store.unit() as unit:
+        (one,) = await unit.outbox.claim(owner="me", doors=["console"], limit=9, lease=LEASE)
+        await unit.outbox.release(one, timedelta(seconds=30))
+    async with store.unit() as unit:
+        assert not await unit.outbox.claim(owner="me", doors=["console"], limit=9, lease=LEASE)
+
+
+async def test_a_buried_delivery_lets_the_next_one_through(store: Store):
+    await add(store, message("one"))
+    await add(store, message("two"))
+    for _ in range(2):
+        taken = await claim(store)
+        await finish(store, taken, await begin(store, taken), taken.event.text, keep=False)
+    async with store.unit() as unit:
+        (one,) = await unit.outbox.claim(owner="me", doors=["console"], limit=9, lease=LEASE)
+        await unit.outbox.bury(one, WEIRD.encode("utf-8", "replace").decode())
+    async with store.unit() as unit:
+        (two,) = await unit.outbox.claim(owner="me", doors=["console"], limit=9, lease=LEASE)
+    assert (one.reply.text, two.reply.text) == ("one", "two")
+
+
+# ------------------------------------------------------------------------------------------------------------- turns
+
+
+async def test_a_turn_is_recorded_from_state_to_state(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    async with store.unit() as unit:
+        facts = await unit.turns.get(taken.reply_id)
+        assert (facts.state, facts.attempts, facts.received_at) == (State.SCREENING, 1, taken.received_at)
+        assert facts.first_text_at is None
+        await unit.turns.move(taken.reply_id, State.ANSWERING, first_text=True)
+    async with store.unit() as unit:
+        first_text_at = (await unit.turns.get(taken.reply_id)).first_text_at
+    delivery = await finish(store, taken, delivery)
+    async with store.unit() as unit:
+        await unit.turns.move(taken.reply_id, State.DELIVERING, first_text=True)
+    await deliver(store, delivery)
+    async with store.unit() as unit:
+        facts = await unit.turns.get(taken.reply_id)
+    assert facts.state is State.DONE
+    assert (facts.model, facts.seed, facts.usage, facts.source) == (
+        WRITTEN.model,
+        WRITTEN.seed,
+        WRITTEN.usage,
+        WRITTEN.source,
+    )
+    assert facts.first_text_at == first_text_at
+    assert facts.received_at <= facts.started_at <= facts.first_text_at <= facts.finished_at
+
+
+async def test_a_later_try_starts_the_record_anew(store: Store):
+    await add(store, message())
+    first = await claim(store)
+    await begin(store, first)
+    async with store.unit() as unit:
+        await unit.turns.move(first.reply_id, State.ANSWERING, written=WRITTEN, first_text=True)
+        await unit.inbox.release(first, NOW)
+    await begin(store, await claim(store))
+    async with store.unit() as unit:
+        facts = await unit.turns.get(first.reply_id)
+    assert (facts.state, facts.attempts, facts.model, facts.first_text_at) == (State.SCREENING, 2, "", None)
+
+
+@pytest.mark.parametrize("state", [State.REFUSED, State.STOPPED, State.FAILED, State.ASKED])
+async def test_delivering_does_not_change_how_a_turn_ended(store: Store, state: State):
+    reply_id = await answered(store, message(), "no", state)
+    async with store.unit() as unit:
+        assert (await unit.turns.get(reply_id)).state is state
+
+
+async def test_a_turn_never_goes_back(store: Store):
+    reply_id = await answered(store, message())
+    async with store.unit() as unit:
+        await unit.turns.move(reply_id, State.ANSWERING)
+    async with store.unit() as unit:
+        assert (await unit.turns.get(reply_id)).state is State.DONE
+        assert await unit.turns.get(UNKNOWN) is None
+
+
+async def test_an_undeliverable_answer_is_a_failed_turn(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    await finish(store, taken, await begin(store, taken))
+    async with store.unit() as unit:
+        await unit.turns.move(taken.reply_id, State.FAILED)
+    async with store.unit() as unit:
+        assert (await unit.turns.get(taken.reply_id)).state is State.FAILED
+
+
+# ----------------------------------------------------------------------------------------------------------- replies
+
+
+async def test_a_reply_is_empty_until_it_is_saved(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    async with store.unit() as unit:
+        opened = await unit.replies.get(taken.reply_id)
+        assert (opened, opened.text) == (reply_to(taken), "")
+        assert await unit.replies.newest(ROOM) is None
+    await finish(store, taken, delivery, WEIRD)
+    async with store.unit() as unit:
+        saved = await unit.replies.get(taken.reply_id)
+        assert saved == reply_to(taken, text=WEIRD, model=WRITTEN.model)
+        assert await unit.replies.newest(ROOM) == saved
+        assert await unit.replies.newest(ATTIC) is None
+
+
+async def test_a_reply_knows_the_parts_that_carry_it(store: Store):
+    parts = [replace(PART, id=f"{number}.0") for number in (3, 1, 2)]
+    reply_id = await answered(store, message(), "42", State.DELIVERING, *parts)
+    async with store.unit() as unit:
+        assert (await unit.replies.get(reply_id)).parts == tuple(parts)
+
+
+async def test_a_reply_that_was_never_opened_is_not_saved(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    with pytest.raises(NotFound):
+        async with store.unit() as unit:
+            await unit.replies.save(reply_to(taken, text="42"))
+
+
+@pytest.mark.parametrize("unknown", [UNKNOWN, ReplyId("no such id"), ReplyId(""), ReplyId("\0"), ReplyId("é" * 32)])
+async def test_an_unknown_reply_is_nothing(store: Store, unknown: ReplyId):
+    async with store.unit() as unit:
+        assert await unit.replies.get(unknown) is None
+        assert await unit.replies.question(unknown) is None
+        assert await unit.turns.get(unknown) is None
+        assert await unit.ratings.record(vote(unknown)) is None
+        assert await unit.ratings.votes(unknown) == ()
+    assert await store.drafts.latest(unknown) is None
+    assert await store.archive.reply(unknown, ANN) is None
+
+
+async def test_a_regenerated_reply_answers_the_first_question(store: Store):
+    question = message("one")
+    first = await answered(store, question, "old")
+    second = await answered(store, command(CommandName.REGENERATE), "new", replaces=first)
+    third = await answered(store, command(CommandName.REGENERATE), "newer", replaces=second)
+    async with store.unit() as unit:
+        assert await unit.replies.question(third) == question
+        newest = await unit.replies.newest(ROOM)
+    assert (newest.id, newest.text, newest.replaces) == (third, "newer", second)
+
+
+async def test_a_command_is_no_answer_to_regenerate(store: Store):
+    asked = await answered(store, message("one"), "42")
+    helped = await answered(store, command(CommandName.HELP), "help")
+    async with store.unit() as unit:
+        assert (await unit.replies.newest(ROOM)).id == asked
+        assert (await unit.replies.get(helped)).text == "help"
+        assert await unit.replies.question(helped) is None
+
+
+# ----------------------------------------------------------------------------------------------------------- threads
+
+
+async def test_history_is_what_was_answered_before_newest_first(store: Store):
+    for number in range(4):
+        await answered(store, message(f"q{number}"), f"a{number}")
+    await answered(store, message("elsewhere", thread=ATTIC), "other")
+    now = message("now")
+    await add(store, now)
+    assert await history(store, now) == [(f"q{number}", f"a{number}") for number in (3, 2, 1, 0)]
+    assert await history(store, now, limit=2) == [("q3", "a3"), ("q2", "a2")]
+
+
+async def test_history_is_read_on_from_its_cursor(store: Store):
+    for number in range(5):
+        await answered(store, message(f"q{number}"), f"a{number}")
+    now = message("now")
+    await add(store, now)
+    async with store.unit() as unit:
+        page = await unit.threads.history(ROOM, now.id, limit=2)
+        rest = await unit.threads.history(ROOM, now.id, limit=9, before=page[-1].cursor)
+    assert [exchange.question for exchange in (*page, *rest)] == ["q4", "q3", "q2", "q1", "q0"]
+    assert page[0].asker == ANN
+
+
+async def test_history_ends_where_the_message_stands(store: Store):
+    one, two = message("one"), message("two")
+    await answered(store, one)
+    await answered(store, two)
+    assert await history(store, two) == [("one", "42")]
+    assert await history(store, one) == []
+    assert await history(store, message()) == []  # one that was never stored
+
+
+async def test_history_before_a_command_is_what_was_said_before_it(store: Store):
+    await answered(store, message("one"))
+    order = command(CommandName.CODE, args="sort a list")
+    await add(store, order)
+    async with store.unit() as unit:
+        assert len(await unit.threads.history(ROOM, order.id, limit=9)) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "text", "counts"),
+    [
+        (State.DELIVERING, "a", True),
+        (State.ASKED, "a", True),
+        (State.STOPPED, "half", True),
+        (State.STOPPED, "", False),
+        (State.REFUSED, "no", False),
+        (State.FAILED, "sorry", False),
+    ],
+)
+async def test_history_holds_what_was_answered(store: Store, state: State, text: str, counts: bool):
+    await answered(store, message("one"), text, state)
+    now = message("now")
+    await add(store, now)
+    assert await history(store, now) == ([("one", text)] if counts else [])
+
+
+async def test_history_holds_an_answer_that_is_still_being_delivered(store: Store):
+    await add(store, message("one"))
+    taken = await claim(store)
+    await finish(store, taken, await begin(store, taken))
+    now = message("now")
+    await add(store, now)
+    assert await history(store, now) == [("one", "42")]
+
+
+async def test_history_holds_the_newest_answer_of_each_question(store: Store):
+    first = await answered(store, message("one"), "old")
+    await answered(store, message("two"), "b")
+    await answered(store, command(CommandName.REGENERATE), "new", replaces=first)
+    now = message("now")
+    await add(store, now)
+    assert await history(store, now) == [("two", "b"), ("one", "new")]
+
+
+async def test_a_reset_forgets_what_was_said_before(store: Store):
+    await answered(store, message("one"))
+    await add(store, command(CommandName.RESET))
+    reset = await claim(store)
+    async with store.unit() as unit:
+        await unit.threads.reset(reset)
+        await unit.inbox.finish(reset)
+    await answered(store, message("two"))
+    now = message("now")
+    await add(store, now)
+    assert await history(store, now) == [("two", "42")]
+
+
+async def test_a_thread_keeps_the_model_asked_for(store: Store):
+    async with store.unit() as unit:
+        await unit.threads.route(ROOM, "coder")
+    async with store.unit() as unit:
+        assert (await unit.threads.facts(ROOM)).route == "coder"
+        assert (await unit.threads.facts(ATTIC)).route == ""
+        await unit.threads.route(ROOM, "")
+    async with store.unit() as unit:
+        assert (await unit.threads.facts(ROOM)).route == ""
+
+
+async def test_an_author_edits_what_they_said_and_nobody_else_does(store: Store):
+    question = message("one")
+    await answered(store, question)
+    async with store.unit() as unit:
+        assert not await unit.threads.edit(ROOM, question.id, BOB, "forged")
+        assert not await unit.threads.edit(ATTIC, question.id, ANN, "elsewhere")
+        assert not await unit.threads.edit(ROOM, "m0", ANN, "nothing")
+        assert await unit.threads.edit(ROOM, question.id, ANN, "two")
+    now = message("now")
+    await add(store, now)
+    assert await history(store, now) == [("two", "42")]
+
+
+async def test_an_erased_message_is_gone_for_good(store: Store):
+    question = message("secret", attachments=(Attachment("a", "secret.txt", "text/plain"),))
+    reply_id = await answered(store, question)
+    async with store.unit() as unit:
+        assert not await unit.threads.erase(ATTIC, question.id)
+        assert await unit.threads.erase(ROOM, question.id)
+    async with store.unit() as unit:
+        assert not await unit.threads.erase(ROOM, question.id)
+        assert not await unit.threads.edit(ROOM, question.id, ANN, "back")
+        assert await unit.replies.question(reply_id) is None
+        assert await unit.replies.newest(ROOM) is None
+    now = message("now")
+    await add(store, now)
+    assert await history(store, now) == []
+    assert [entry.question for entry in await store.archive.entries(ROOM, ANN, limit=9)] == ["now"]
+
+
+async def test_an_erased_message_that_waits_is_claimed_without_its_text(store: Store):
+    question = message("secret")
+    await add(store, question)
+    async with store.unit() as unit:
+        await unit.inbox.mark(Mark.ERASE, thread=ROOM, message_id=question.id)
+        await unit.threads.erase(ROOM, question.id)
+    taken = await claim(store)
+    assert (taken.mark, taken.event.text, taken.event.id) == (Mark.ERASE, "", question.id)
+
+
+# ----------------------------------------------------------------------------------------------------------- ratings
+
+
+async def votes(store: Store, reply_id: ReplyId):
+    async with store.unit() as unit:
+        return await unit.ratings.votes(reply_id)
+
+
+async def cast(store: Store, *feedback):
+    for each in feedback:
+        async with store.unit() as unit:
+            await unit.ratings.record(each)
+
+
+async def test_a_vote_is_kept_with_the_model_that_wrote_the_answer(store: Store):
+    reply_id = await answered(store, message())
+    thumb = vote(reply_id, 1, reason="wrong", comment=WEIRD)
+    async with store.unit() as unit:
+        assert await unit.ratings.record(thumb) == reply_id
+    (kept,) = await votes(store, reply_id)
+    assert (kept.score, kept.reason, kept.comment, kept.model) == (1, "wrong", WEIRD, WRITTEN.model)
+    assert (kept.reply_id, kept.author) == (reply_id, ANN)
+
+
+async def test_a_vote_finds_its_reply_by_any_part(store: Store):
+    parts = (PART, replace(PART, id="2.0"))
+    reply_id = await answered(store, message(), "42", State.DELIVERING, *parts)
+    async with store.unit() as unit:
+        for part in parts:
+            assert await unit.ratings.record(vote(part)) == reply_id
+            assert (await unit.ratings.resolve(vote(part))).id == reply_id
+        assert await unit.ratings.record(vote(replace(PART, id="9.0"))) is None
+        assert await unit.ratings.resolve(vote(replace(PART, id="9.0"))) is None
+
+
+async def test_a_vote_may_mean_the_last_reply_to_a_person(store: Store):
+    await answered(store, message("one"))
+    mine = await answered(store, message("two"))
+    await answered(store, message("three", author=BOB))
+    async with store.unit() as unit:
+        assert await unit.ratings.record(vote(LastReplyTo(ANN, ROOM))) == mine
+        assert (await unit.ratings.resolve(vote(LastReplyTo(ANN, ROOM)))).id == mine
+        assert await unit.ratings.record(vote(LastReplyTo(ANN, ATTIC))) is None
+
+
+async def test_the_latest_live_vote_counts(store: Store):
+    reply_id = await answered(store, message())
+    await cast(store, vote(reply_id, 5, origin=Origin.REACTION), vote(reply_id, 1))
+    assert [kept.score for kept in await votes(store, reply_id)] == [1]
+    await cast(store, vote(reply_id, None))
+    assert [kept.score for kept in await votes(store, reply_id)] == [5]
+    await cast(store, vote(reply_id, None, origin=Origin.REACTION))
+    assert await votes(store, reply_id) == ()
+
+
+async def test_votes_on_two_parts_are_two_votes(store: Store):
+    parts = (PART, replace(PART, id="2.0"))
+    reply_id = await answered(store, message(), "42", State.DELIVERING, *parts)
+    await cast(store, vote(parts[0], 5, origin=Origin.REACTION), vote(parts[1], 1, origin=Origin.REACTION))
+    await cast(store, vote(parts[1], None, origin=Origin.REACTION))
+    assert [kept.score for kept in await votes(store, reply_id)] == [5]
+
+
+async def test_a_comment_adds_and_a_later_vote_never_erases_it(store: Store):
+    reply_id = await answered(store, message())
+    await cast(
+        store,
+        vote(reply_id, 1, reason="wrong", comment="first"),
+        vote(reply_id, 5),
+        vote(reply_id, 5, comment="second"),
+        vote(reply_id, None),
+    )
+    (kept,) = await votes(store, reply_id)
+    assert (kept.score, kept.reason, kept.comment) == (None, "wrong", "first\nsecond")
+
+
+async def test_a_repeated_vote_changes_nothing(store: Store):
+    reply_id = await answered(store, message())
+    up, down = vote(reply_id, 5, comment="good"), vote(reply_id, 1)
+    down = replace(down, sent_at=up.sent_at)  # some platforms tell the time in whole seconds
+    await cast(store, up, down, up)
+    (kept,) = await votes(store, reply_id)
+    assert (kept.score, kept.comment) == (1, "good")
+    async with store.unit() as unit:
+        assert await unit.ratings.record(up) == reply_id
+
+
+async def test_an_older_vote_never_beats_a_newer_one(store: Store):
+    reply_id = await answered(store, message())
+    old = vote(reply_id, 5)
+    await cast(store, vote(reply_id, 1), old)
+    assert [kept.score for kept in await votes(store, reply_id)] == [1]
+
+
+async def test_everybody_has_a_vote_of_their_own(store: Store):
+    reply_id = await answered(store, message())
+    await cast(store, vote(reply_id, 5), vote(reply_id, 1, author=BOB))
+    assert {(kept.author.id, kept.score) for kept in await votes(store, reply_id)} == {("ann", 5), ("bob", 1)}
+
+
+# ------------------------------------------------------------------------------------------------------------ drafts
+
+
+async def test_a_draft_replaces_the_one_before(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    await begin(store, taken)
+    assert await store.drafts.latest(taken.reply_id) is None
+    for revision in (1, 2):
+        await store.drafts.save(Draft(taken.reply_id, revision, f"{WEIRD} {revision}", model="m", source="engine"))
+    newest = Draft(taken.reply_id, 2, f"{WEIRD} 2", model="m", source="engine")
+    assert await store.drafts.latest(taken.reply_id) == newest
+    await store.drafts.save(Draft(taken.reply_id, 1, "late"))
+    assert await store.drafts.latest(taken.reply_id) == newest
+    thinking = Draft(taken.reply_id, 3, "", status="thinking")
+    await store.drafts.save(thinking)
+    assert await store.drafts.latest(taken.reply_id) == thinking
+
+
+async def test_a_draft_of_an_unknown_reply_is_refused(store: Store):
+    for unknown in (UNKNOWN, ReplyId("nothing")):
+        with pytest.raises(NotFound):
+            await store.drafts.save(Draft(unknown, 1, "words"))
+
+
+async def test_the_saved_reply_ends_the_draft_and_is_newer(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    await store.drafts.save(Draft(taken.reply_id, 1_000_017, "4"))
+    await finish(store, taken, delivery)
+    final = await store.drafts.latest(taken.reply_id)
+    assert (final.text, final.state, final.is_final, final.model) == ("42", State.DELIVERING, True, WRITTEN.model)
+    assert final.revision > 1_000_017
+    await store.drafts.save(Draft(taken.reply_id, 2_000_000, "too late"))
+    assert await store.drafts.latest(taken.reply_id) == final
+
+
+async def test_a_follower_sees_what_is_there_then_what_comes_then_the_end(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    await store.drafts.save(Draft(taken.reply_id, 1, "4"))
+    seen = []
+    async with asyncio.timeout(5), aclosing(store.drafts.follow(taken.reply_id)) as drafts:
+        async for draft in drafts:
+            seen.append(draft.text)
+            if draft.revision == 1:
+                await store.drafts.save(Draft(taken.reply_id, 2, "42"))
+            elif not draft.is_final:
+                await finish(store, taken, delivery, "42!")
+    assert seen == ["4", "42", "42!"]
+
+
+async def test_a_follower_of_a_waiting_question_waits(store: Store):
+    (receipt,) = await add(store, message())
+
+    async def answer():
+        taken = await claim(store)
+        await finish(store, taken, await begin(store, taken))
+
+    async with (
+        asyncio.timeout(5),
+        asyncio.TaskGroup() as group,
+        aclosing(store.drafts.follow(receipt.reply_id)) as seen,
+    ):
+        group.create_task(answer())
+        assert [draft.text async for draft in seen] == ["42"]
+
+
+async def test_a_follower_of_a_finished_reply_sees_it_and_ends(store: Store):
+    reply_id = await answered(store, message())
+    async with asyncio.timeout(5):
+        drafts = [draft async for draft in store.drafts.follow(reply_id)]
+    assert [(draft.text, draft.state) for draft in drafts] == [("42", State.DONE)]
+
+
+# ----------------------------------------------------------------------------------------------------------- archive
+
+
+async def test_a_person_finds_their_threads_newest_question_first(store: Store):
+    await answered(store, message("first\nquestion   here"))
+    await answered(store, message("other", thread=ATTIC))
+    await answered(store, message("follow-up"))
+    lines = await store.archive.threads(ANN, limit=9)
+    assert [(line.thread, line.title) for line in lines] == [(ROOM, "first question here"), (ATTIC, "other")]
+    assert lines[0].updated_at > lines[1].updated_at
+    assert await store.archive.threads(ANN, limit=1) == lines[:1]
+    assert await store.archive.threads(ANN, limit=9, before=lines[0].updated_at) == lines[1:]
+    assert await store.archive.threads(BOB, limit=9) == ()
+
+
+async def test_a_long_question_has_a_short_title(store: Store):
+    await add(store, message("word " * 1000))
+    (line,) = await store.archive.threads(ANN, limit=9)
+    assert line.title.endswith("…")
+    assert len(line.title) <= 80
+
+
+async def test_an_erased_first_question_is_no_title(store: Store):
+    question = message("secret")
+    await answered(store, question)
+    await answered(store, message("harmless"))
+    async with store.unit() as unit:
+        await unit.threads.erase(ROOM, question.id)
+    assert [line.title for line in await store.archive.threads(ANN, limit=9)] == ["harmless"]
+
+
+async def test_a_thread_shows_its_questions_and_newest_answers_oldest_first(store: Store):
+    one = message("one")
+    first = await answered(store, one, "old")
+    second = await answered(store, command(CommandName.REGENERATE), "new", replaces=first)
+    await add(store, message("two"))
+    await cast(store, vote(second, 1, comment="hm"), vote(second, 5, author=BOB))
+    done, waiting = await store.archive.entries(ROOM, ANN, limit=9)
+    assert (done.question, done.answer, done.reply_id, done.state) == ("one", "new", second, State.DONE)
+    assert (done.message_id, done.asker, done.sent_at) == (one.id, ANN, one.sent_at)
+    assert (done.model, done.source, done.vote.score, done.vote.comment) == (WRITTEN.model, "engine", 1, "hm")
+    assert (waiting.question, waiting.answer, waiting.state, waiting.vote) == ("two", "", None, None)
+    assert waiting.reply_id == (await claim(store)).reply_id
+
+
+async def test_a_long_thread_is_read_page_by_page(store: Store):
+    for number in range(5):
+        await answered(store, message(f"q{number}"))
+    newest = await store.archive.entries(ROOM, ANN, limit=2)
+    older = await store.archive.entries(ROOM, ANN, limit=9, before=newest[0].cursor)
+    assert [entry.question for entry in (*older, *newest)] == [f"q{number}" for number in range(5)]
+
+
+async def test_the_archive_shows_where_the_context_was_forgotten(store: Store):
+    await answered(store, message("one"))
+    await add(store, command(CommandName.RESET))
+    reset = await claim(store)
+    async with store.unit() as unit:
+        await unit.threads.reset(reset)
+        await unit.inbox.finish(reset)
+    await answered(store, message("two"))
+    entries = await store.archive.entries(ROOM, ANN, limit=9)
+    assert [entry.is_before_reset for entry in entries] == [True, False]
+
+
+async def test_a_stranger_sees_nothing(store: Store):
+    reply_id = await answered(store, message())
+    assert await store.archive.entries(ROOM, BOB, limit=9) == ()
+    assert await store.archive.entries(ATTIC, ANN, limit=9) == ()
+    assert await store.archive.reply(reply_id, BOB) is None
+    assert (await store.archive.reply(reply_id, ANN)).text == "42"
+    assert await store.archive.owns(ROOM, ANN) is True
+    assert await store.archive.owns(ROOM, BOB) is False
+    assert await store.archive.owns(ATTIC, ANN) is None
+
+
+async def test_who_joins_a_thread_does_not_own_it(store: Store):
+    await add(store, command(CommandName.HELP))
+    await add(store, message("mine", author=BOB))
+    assert await store.archive.owns(ROOM, ANN) is True
+    assert await store.archive.owns(ROOM, BOB) is False
+    assert await store.archive.entries(ROOM, BOB, limit=9) == ()
+    assert await store.archive.entries(ROOM, ANN, limit=9) == ()
+
+
+# ------------------------------------------------------------------------------------------- secrets, leader, signals
+
+
+async def test_a_secret_is_kept_until_it_is_deleted(store: Store):
+    assert await store.secrets.get("token") is None
+    await store.secrets.put("token", b"\0\xff one")
+    await store.secrets.put("token", b"\0\xff two")
+    await store.secrets.put("other", b"")
+    assert await store.secrets.get("token") == b"\0\xff two"
+    assert await store.secrets.get("other") == b""
+    await store.secrets.delete("token")
+    await store.secrets.delete("token")
+    assert await store.secrets.get("token") is None
+
+
+async def test_one_at_a_time_leads(store: Store):
+    order = []
+
+    async def lead(name: str) -> None:
+        async with store.leader("socket").hold():
+            order.append(f"{name} begins")
+            await asyncio.sleep(0.05)
+            order.append(f"{name} ends")
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        for name in "abc":
+            group.create_task(lead(name))
+    assert [event.split()[1] for event in order] == ["begins", "ends"] * 3
+
+
+async def test_two_names_are_led_side_by_side(store: Store):
+    async with asyncio.timeout(5), store.leader("one").hold() as held, store.leader("two").hold():
+        waiting = asyncio.create_task(held.lost())
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        waiting.cancel()
+
+
+async def test_a_wake_up_follows_the_commit(store: Store):
+    heard = []
+
+    async def hear() -> None:
+        async with aclosing(store.signals()) as signals:
+            async for signal in signals:
+                heard.append(signal)  # noqa: PERF401 - each as it comes
+
+    listening = asyncio.create_task(hear())
+    await asyncio.sleep(0.05)
+    heard.clear()
+
+    async def news() -> set[Signal]:
+        await asyncio.sleep(0.05)
+        said = set(heard)
+        heard.clear()
+        return said
+
+    await add(store, message())
+    assert Signal(SignalKind.INBOX) in await news()
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    await news()
+    async with store.unit() as unit:
+        await unit.inbox.mark(Mark.STOP, thread=ROOM)
+        assert not await news()
+    assert Signal(SignalKind.MARK, taken.reply_id) in await news()
+    await store.drafts.save(Draft(taken.reply_id, 1, "4"))
+    assert Signal(SignalKind.DRAFT, taken.reply_id) in await news()
+    await finish(store, taken, delivery, keep=False)
+    assert {Signal(SignalKind.OUTBOX), Signal(SignalKind.DRAFT, taken.reply_id)} <= await news()
+    with pytest.raises(Crash):
+        async with store.unit() as unit:
+            await unit.inbox.add([message()])
+            raise Crash
+    assert not await news()
+    listening.cancel()
+    await asyncio.gather(listening, return_exceptions=True)
+
+
+async def test_a_thread_is_named_by_all_its_parts(store: Store):
+    parts = [
+        ThreadId("console", "a", "b", "c:d"),
+        ThreadId("console", "a", "b:c", "d"),
+        ThreadId("console", "a:b", "c", "d"),
+    ]
+    await add(store, *(message(thread=thread) for thread in parts))
+    taken = await claims(store)
+    assert [entry.event.thread for entry in taken if isinstance(entry.event, Message)] == parts

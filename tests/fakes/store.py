@@ -1,0 +1,788 @@
+"""A store in memory that keeps the whole promise of core.ports.Store, for tests that need no database."""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, fields, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from core.errors import LeaseLost, NotFound, NotStored
+from core.message import (
+    Author,
+    Command,
+    Event,
+    Feedback,
+    LastReplyTo,
+    Message,
+    PartId,
+    Reply,
+    ReplyId,
+    ThreadId,
+    Visibility,
+    Written,
+)
+from core.ports import (
+    Claim,
+    Delivery,
+    Draft,
+    Entry,
+    Exchange,
+    Mark,
+    Receipt,
+    Signal,
+    SignalKind,
+    State,
+    ThreadFacts,
+    ThreadSummary,
+    TurnFacts,
+    Vote,
+)
+
+ANSWERED = (State.DONE, State.DELIVERING, State.STOPPED, State.ASKED)
+WAITING, RUNNING, DONE, BURIED = range(4)
+_KEY = secrets.token_bytes(32)
+
+
+def reply_id(adapter: str, event_id: str) -> ReplyId:
+    text = f"{len(adapter)}:{adapter}{event_id}".encode("utf-8", "surrogatepass")
+    return ReplyId(hmac.digest(_KEY, text, hashlib.sha256)[:16].hex())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class InboxRow:
+    id: int
+    reply_id: ReplyId
+    adapter: str
+    thread: str
+    event: Event | None
+    author: str
+    lane: str
+    created_at: datetime
+    available_at: datetime
+    status: int = WAITING
+    attempts: int = 0
+    owner: str = ""
+    lease_until: datetime | None = None
+    mark: Mark | None = None
+
+
+@dataclass(frozen=True)
+class MessageRow:
+    seq: int
+    message: Message
+    is_erased: bool = False
+
+
+@dataclass(frozen=True)
+class ReplyRow:
+    seq: int
+    reply: Reply
+    question: ReplyId
+    return_address: Mapping[str, Any]
+    visibility: Visibility
+    is_saved: bool = False
+    revision: int = 0
+
+
+@dataclass(frozen=True)
+class OutboxRow:
+    inbox_id: int
+    reply_id: ReplyId
+    adapter: str
+    thread: str
+    owner: str
+    lease_until: datetime | None
+    available_at: datetime
+    attempts: int = 1
+    state: Mapping[str, Any] = field(default_factory=dict)
+    is_ready: bool = False
+    is_buried: bool = False
+
+
+@dataclass(frozen=True)
+class ThreadRow:
+    thread: ThreadId
+    owner: str = ""
+    route: str = ""
+    reset_seq: int = 0
+    asked_at: datetime | None = None
+
+
+@dataclass
+class Tables:
+    """Everything a unit commits. Rows are frozen, so a copy of the dictionaries is a copy of it all."""
+
+    inbox: dict[int, InboxRow] = field(default_factory=dict)
+    events: dict[ReplyId, int] = field(default_factory=dict)
+    messages: dict[ReplyId, MessageRow] = field(default_factory=dict)
+    threads: dict[str, ThreadRow] = field(default_factory=dict)
+    turns: dict[ReplyId, TurnFacts] = field(default_factory=dict)
+    replies: dict[ReplyId, ReplyRow] = field(default_factory=dict)
+    parts: dict[PartId, ReplyId] = field(default_factory=dict)
+    outbox: dict[ReplyId, OutboxRow] = field(default_factory=dict)
+    votes: dict[tuple[str, str], tuple[ReplyId, Feedback, str]] = field(default_factory=dict)
+
+    def copy(self) -> "Tables":
+        return Tables(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
+
+    def newest_reply(self, question: ReplyId) -> ReplyRow | None:
+        return max(
+            (row for row in self.replies.values() if row.question == question), key=lambda row: row.seq, default=None
+        )
+
+    def said_in(self, thread: str) -> list[MessageRow]:
+        """Newest first."""
+        rows = (row for row in self.messages.values() if str(row.message.thread) == thread and not row.is_erased)
+        return sorted(rows, key=lambda row: row.seq, reverse=True)
+
+
+class Room:
+    def __init__(self, unit: "MemoryUnit") -> None:
+        self._unit = unit
+        self._tables = unit.tables
+
+
+class MemoryInbox(Room):
+    async def add(self, events: Sequence[Event]) -> tuple[Receipt, ...]:
+        return tuple(self._add(event) for event in events)
+
+    def _add(self, event: Event) -> Receipt:
+        self._unit.wake(SignalKind.INBOX)
+        is_vote = isinstance(event, Feedback)
+        adapter = event.author.adapter if isinstance(event, Feedback) else event.thread.adapter
+        id_ = reply_id(adapter, event.id)
+        if id_ in self._tables.events:
+            return Receipt(id_, is_new=False)
+        row = max(self._tables.inbox, default=0) + 1
+        thread = f"feedback {event.id}" if isinstance(event, Feedback) else str(event.thread)
+        self._tables.events[id_] = row
+        self._tables.inbox[row] = InboxRow(
+            row, id_, adapter, thread, event, event.author.key, event.lane, now(), available_at=now()
+        )
+        if not is_vote and event.lane == "turn":
+            self._open_thread(event)
+        if isinstance(event, Message):
+            self._tables.messages[id_] = MessageRow(row, event)
+        return Receipt(id_, is_new=True)
+
+    def _open_thread(self, event: Event) -> None:
+        assert isinstance(event, Message | Command)
+        key = str(event.thread)
+        thread = self._tables.threads.get(key) or ThreadRow(event.thread)
+        asked_at = now() if isinstance(event, Message) else thread.asked_at
+        self._tables.threads[key] = replace(thread, owner=thread.owner or event.author.key, asked_at=asked_at)
+
+    async def claim(
+        self, lane: str, *, owner: str, doors: Collection[str], limit: int, lease: timedelta
+    ) -> tuple[Claim, ...]:
+        rows = [
+            row
+            for _, row in sorted(self._tables.inbox.items())
+            if row.status == WAITING and row.lane == lane and row.available_at <= now() and row.adapter in doors
+        ]
+        heads = [row for row in rows if lane == "control" or self._is_head(row)]
+        return tuple(self._lease(row, owner, lease) for row in heads[:limit])
+
+    def _is_head(self, row: InboxRow) -> bool:
+        return not any(
+            other.thread == row.thread and other.lane == "turn" and other.status in (WAITING, RUNNING)
+            for other in self._tables.inbox.values()
+            if other.id < row.id
+        )
+
+    def _lease(self, row: InboxRow, owner: str, lease: timedelta) -> Claim:
+        mark = None if row.mark is Mark.REDO else row.mark
+        row = replace(row, status=RUNNING, attempts=row.attempts + 1, owner=owner, lease_until=now() + lease, mark=mark)
+        self._tables.inbox[row.id] = row
+        said = self._tables.messages.get(row.reply_id)
+        event = said.message if said else row.event
+        assert event is not None
+        return Claim(row.id, event, row.reply_id, owner, row.attempts, row.created_at, mark)
+
+    def held(self, claim: Claim) -> InboxRow:
+        row = self._tables.inbox.get(claim.id)
+        if row is None or (row.status, row.owner, row.attempts) != (RUNNING, claim.owner, claim.attempts):
+            raise LeaseLost
+        return row
+
+    async def renew(self, claims: Collection[Claim], lease: timedelta) -> Mapping[int, Mark | None]:
+        marks = {}
+        for claim in claims:
+            with suppress(LeaseLost):
+                row = self._tables.inbox[claim.id] = replace(self.held(claim), lease_until=now() + lease)
+                marks[claim.id] = row.mark
+        return marks
+
+    def _end(self, claim: Claim, **change: Any) -> None:
+        self._tables.inbox[claim.id] = replace(self.held(claim), owner="", lease_until=None, **change)
+        self._unit.wake(SignalKind.INBOX)
+
+    async def finish(self, claim: Claim) -> None:
+        self._end(claim, status=DONE, event=None)
+
+    async def release(self, claim: Claim, delay: timedelta) -> None:
+        self._end(claim, status=WAITING, available_at=now() + delay)
+
+    async def bury(self, claim: Claim, reason: str) -> None:
+        self._end(claim, status=BURIED)
+
+    async def reap(self) -> int:
+        expired = [row for row in self._tables.inbox.values() if row.lease_until and row.lease_until < now()]
+        for row in expired:
+            self._tables.inbox[row.id] = replace(row, status=WAITING, owner="", lease_until=None, available_at=now())
+            self._unit.wake(SignalKind.INBOX)
+        return len(expired)
+
+    async def mark(
+        self, mark: Mark, *, thread: ThreadId, author: Author | None = None, message_id: str | None = None
+    ) -> int:
+        rows = [
+            row
+            for row in self._tables.inbox.values()
+            if row.thread == str(thread)
+            and row.lane == "turn"
+            and row.status in (WAITING, RUNNING)
+            and (author is None or row.author == author.key)
+            and (message_id is None or row.reply_id == reply_id(thread.adapter, message_id))
+        ]
+        rows = [row for row in rows if row.status == RUNNING] or rows
+        for row in rows:
+            is_weaker = row.mark is Mark.ERASE or (row.mark is Mark.STOP and mark is Mark.REDO)
+            self._write(row, row.mark if is_weaker else mark)
+        return len(rows)
+
+    def _write(self, row: InboxRow, mark: Mark | None) -> None:
+        self._tables.inbox[row.id] = replace(row, mark=mark)
+        if row.status == RUNNING:
+            self._unit.wake(SignalKind.MARK, row.reply_id)
+
+    async def amend(self, thread: ThreadId, message_id: str, text: str) -> int:
+        id_ = reply_id(thread.adapter, message_id)
+        row = self._tables.inbox.get(self._tables.events.get(id_, 0))
+        said = self._tables.messages.get(id_)
+        if row is None or said is None or row.thread != str(thread) or row.status not in (WAITING, RUNNING):
+            return 0
+        self._tables.messages[id_] = replace(said, message=replace(said.message, text=text))
+        self._write(row, row.mark or Mark.REDO if row.status == RUNNING else row.mark)
+        return 1
+
+    async def waiting(self) -> int:
+        return sum(row.status in (WAITING, RUNNING) for row in self._tables.inbox.values())
+
+
+class MemoryOutbox(Room):
+    async def open(self, claim: Claim, reply: Reply, *, lease: timedelta) -> Delivery:
+        inbox = self._unit.inbox.held(claim)
+        earlier = self._tables.outbox.get(reply.id)
+        row = OutboxRow(inbox.id, reply.id, inbox.adapter, inbox.thread, claim.owner, now() + lease, now())
+        if earlier:
+            attempts = earlier.attempts + 1
+            row = replace(row, attempts=attempts, state=earlier.state, is_ready=earlier.is_ready)
+        self._tables.outbox[reply.id] = row
+        event = claim.event
+        assert not isinstance(event, Feedback)
+        return self._delivery(row, reply, event.return_address, event.visibility)
+
+    def _delivery(
+        self, row: OutboxRow, reply: Reply, return_address: Mapping[str, Any], visibility: Visibility
+    ) -> Delivery:
+        return Delivery(
+            reply=self._unit.replies.with_parts(reply),
+            return_address=return_address,
+            visibility=visibility,
+            state=row.state,
+            is_ready=row.is_ready,
+            is_head=self._is_head(row),
+            attempts=row.attempts,
+            owner=row.owner,
+        )
+
+    def _is_head(self, row: OutboxRow) -> bool:
+        others = (other for other in self._tables.outbox.values() if other.inbox_id < row.inbox_id)
+        return not any(other.thread == row.thread and not other.is_buried for other in others)
+
+    async def is_head(self, reply_id: ReplyId) -> bool:
+        row = self._tables.outbox.get(reply_id)
+        return row is not None and not row.is_buried and self._is_head(row)
+
+    def _held(self, delivery: Delivery) -> OutboxRow:
+        row = self._tables.outbox.get(delivery.reply.id)
+        if row is None or row.is_buried or (row.owner, row.attempts) != (delivery.owner, delivery.attempts):
+            raise LeaseLost
+        return row
+
+    def _write(self, delivery: Delivery, **change: Any) -> None:
+        self._tables.outbox[delivery.reply.id] = replace(self._held(delivery), **change)
+
+    async def ready(self, delivery: Delivery, *, keep: bool) -> None:
+        if keep:
+            self._write(delivery, is_ready=True)
+        else:
+            self._write(delivery, is_ready=True, owner="", lease_until=None)
+            self._unit.wake(SignalKind.OUTBOX)
+
+    async def claim(self, *, owner: str, doors: Collection[str], limit: int, lease: timedelta) -> tuple[Delivery, ...]:
+        rows = sorted(self._tables.outbox.values(), key=lambda row: row.inbox_id)
+        free = [
+            row
+            for row in rows
+            if row.is_ready and not row.owner and not row.is_buried and row.available_at <= now()
+            if row.adapter in doors and self._is_head(row)
+        ]
+        return tuple(self._lease(row, owner, lease) for row in free[:limit])
+
+    def _lease(self, row: OutboxRow, owner: str, lease: timedelta) -> Delivery:
+        row = replace(row, owner=owner, attempts=row.attempts + 1, lease_until=now() + lease)
+        self._tables.outbox[row.reply_id] = row
+        stored = self._tables.replies[row.reply_id]
+        return self._delivery(row, stored.reply, stored.return_address, stored.visibility)
+
+    async def renew(self, deliveries: Collection[Delivery], lease: timedelta) -> frozenset[ReplyId]:
+        kept = set()
+        for delivery in deliveries:
+            with suppress(LeaseLost):
+                self._write(delivery, lease_until=now() + lease)
+                kept.add(delivery.reply.id)
+        return frozenset(kept)
+
+    async def part(self, delivery: Delivery, part: PartId) -> None:
+        self._held(delivery)
+        self._tables.parts[part] = delivery.reply.id
+
+    async def state(self, delivery: Delivery, state: Mapping[str, Any]) -> None:
+        self._write(delivery, state=dict(state))
+
+    async def done(self, delivery: Delivery) -> None:
+        self._held(delivery)
+        del self._tables.outbox[delivery.reply.id]
+        turn = self._tables.turns.get(delivery.reply.id)
+        if turn and turn.state is State.DELIVERING:
+            self._tables.turns[turn.reply_id] = replace(turn, state=State.DONE, finished_at=now())
+        self._unit.wake(SignalKind.OUTBOX)
+
+    async def release(self, delivery: Delivery, delay: timedelta) -> None:
+        self._write(delivery, owner="", lease_until=None, available_at=now() + delay)
+        self._unit.wake(SignalKind.OUTBOX)
+
+    async def bury(self, delivery: Delivery, reason: str) -> None:
+        self._write(delivery, owner="", lease_until=None, is_buried=True)
+        self._unit.wake(SignalKind.OUTBOX)
+
+    async def reap(self) -> int:
+        expired = [row for row in self._tables.outbox.values() if row.lease_until and row.lease_until < now()]
+        for row in expired:
+            self._tables.outbox[row.reply_id] = replace(row, owner="", lease_until=None)
+            self._unit.wake(SignalKind.OUTBOX)
+        return len(expired)
+
+
+class MemoryTurns(Room):
+    async def begin(self, claim: Claim) -> None:
+        row = self._unit.inbox.held(claim)
+        earlier = self._tables.turns.get(claim.reply_id)
+        self._tables.turns[claim.reply_id] = TurnFacts(
+            claim.reply_id,
+            State.SCREENING,
+            attempts=earlier.attempts + 1 if earlier else 1,
+            received_at=row.created_at,
+            started_at=now(),
+        )
+
+    async def move(
+        self, reply_id: ReplyId, state: State, *, written: Written | None = None, first_text: bool = False
+    ) -> None:
+        turn = self._tables.turns.get(reply_id)
+        if turn is None or turn.state.is_final:
+            return
+        if turn.state is State.DELIVERING and not (state.is_final or state is State.DELIVERING):
+            return
+        if written is not None:
+            turn = replace(
+                turn, model=written.model, source=written.source.value, seed=written.seed, usage=written.usage
+            )
+        first_text_at = turn.first_text_at or now() if first_text else turn.first_text_at
+        finished_at = now() if state.is_final else None
+        self._tables.turns[reply_id] = replace(turn, state=state, first_text_at=first_text_at, finished_at=finished_at)
+
+    async def get(self, reply_id: ReplyId) -> TurnFacts | None:
+        return self._tables.turns.get(reply_id)
+
+
+class MemoryReplies(Room):
+    async def open(self, claim: Claim, reply: Reply) -> None:
+        with suppress(LeaseLost):
+            self._unit.inbox.held(claim)
+            earlier = self._tables.replies.get(reply.replaces) if reply.replaces else None
+            question = earlier.question if earlier else reply_id(reply.thread.adapter, reply.in_reply_to)
+            event = claim.event
+            assert not isinstance(event, Feedback)
+            empty = replace(reply, text="")
+            row = ReplyRow(claim.id, empty, question, event.return_address, event.visibility)
+            self._tables.replies.setdefault(reply.id, row)
+
+    async def save(self, reply: Reply) -> None:
+        row = self._tables.replies.get(reply.id)
+        if row is None:
+            raise NotFound
+        kept = replace(
+            row.reply, text=reply.text, source=reply.source, model=reply.model, verdict=reply.verdict, parts=()
+        )
+        revision = max(row.revision, self._unit.last_revision(reply.id)) + 1
+        self._tables.replies[reply.id] = replace(row, reply=kept, is_saved=True, revision=revision)
+        self._unit.ended.append(reply.id)
+        self._unit.wake(SignalKind.DRAFT, reply.id)
+
+    def with_parts(self, reply: Reply) -> Reply:
+        return replace(reply, parts=tuple(part for part, owner in self._tables.parts.items() if owner == reply.id))
+
+    async def get(self, reply_id: ReplyId) -> Reply | None:
+        row = self._tables.replies.get(reply_id)
+        return self.with_parts(row.reply) if row else None
+
+    def last(self, matches: Callable[[ReplyRow], bool]) -> Reply | None:
+        rows = (row for row in self._tables.replies.values() if row.is_saved and matches(row))
+        newest = max(rows, key=lambda row: row.seq, default=None)
+        return self.with_parts(newest.reply) if newest else None
+
+    async def newest(self, thread: ThreadId) -> Reply | None:
+        def is_answer(row: ReplyRow) -> bool:
+            question = self._tables.messages.get(row.question)
+            return row.reply.thread == thread and question is not None and not question.is_erased
+
+        return self.last(is_answer)
+
+    async def question(self, reply_id: ReplyId) -> Message | None:
+        row = self._tables.replies.get(reply_id)
+        said = self._tables.messages.get(row.question) if row else None
+        return said.message if said and not said.is_erased else None
+
+
+def count(votes: Iterable[tuple[ReplyId, Feedback, str]]) -> Vote | None:
+    ordered = sorted(votes, key=lambda vote: vote[1].sent_at)
+    if not ordered:
+        return None
+    latest = {(vote.origin, vote.target if isinstance(vote.target, PartId) else None): vote for _, vote, _ in ordered}
+    live = [vote for vote in latest.values() if vote.score is not None]
+    counts = max(live, key=lambda vote: [entry[1] for entry in ordered].index(vote), default=None)
+    reasons = [vote.reason for _, vote, _ in ordered if vote.reason]
+    comment = "\n".join(vote.comment for _, vote, _ in ordered if vote.comment)
+    if counts is None and not reasons and not comment:
+        return None
+    reply, newest, model = ordered[-1]
+    return Vote(reply, newest.author, counts.score if counts else None, reasons[-1] if reasons else "", comment, model)
+
+
+class MemoryRatings(Room):
+    async def record(self, feedback: Feedback) -> ReplyId | None:
+        key = (feedback.author.adapter, feedback.id)
+        if key in self._tables.votes:
+            return self._tables.votes[key][0]
+        reply = await self.resolve(feedback)
+        if reply is not None:
+            self._tables.votes[key] = (reply.id, feedback, reply.model)
+        return reply.id if reply else None
+
+    async def resolve(self, feedback: Feedback) -> Reply | None:
+        target = feedback.target
+        if isinstance(target, LastReplyTo):
+            whom = target
+            return self._unit.replies.last(
+                lambda row: row.reply.thread == whom.thread and row.reply.asker.is_same_person(whom.author)
+            )
+        reply = self._tables.parts.get(target) if isinstance(target, PartId) else target
+        return await self._unit.replies.get(reply) if reply else None
+
+    async def votes(self, reply_id: ReplyId) -> tuple[Vote, ...]:
+        people = {vote[1].author.key for vote in self._tables.votes.values() if vote[0] == reply_id}
+        votes = (votes_of(self._tables, reply_id, person) for person in people)
+        return tuple(vote for vote in votes if vote)
+
+
+def votes_of(tables: Tables, reply_id: ReplyId, person: str) -> Vote | None:
+    return count(vote for vote in tables.votes.values() if vote[0] == reply_id and vote[1].author.key == person)
+
+
+class MemoryThreads(Room):
+    async def history(
+        self, thread: ThreadId, message_id: str, *, limit: int, before: int | None = None
+    ) -> tuple[Exchange, ...]:
+        row = self._tables.threads.get(str(thread))
+        end = self._tables.events.get(reply_id(thread.adapter, message_id), 0)
+        since = row.reset_seq if row else 0
+        exchanges = (
+            self._exchange(said)
+            for said in self._tables.said_in(str(thread))
+            if since < said.seq < end and (before is None or said.seq < before)
+        )
+        return tuple(exchange for exchange in exchanges if exchange)[:limit]
+
+    def _exchange(self, said: MessageRow) -> Exchange | None:
+        newest = self._tables.newest_reply(reply_id(said.message.thread.adapter, said.message.id))
+        turn = self._tables.turns.get(newest.reply.id) if newest else None
+        if newest is None or turn is None or turn.state not in ANSWERED or not newest.reply.text:
+            return None
+        return Exchange(said.seq, said.message.text, said.message.author, newest.reply.text)
+
+    def _row(self, thread: ThreadId) -> ThreadRow:
+        return self._tables.threads.get(str(thread)) or ThreadRow(thread)
+
+    async def facts(self, thread: ThreadId) -> ThreadFacts:
+        return ThreadFacts(self._row(thread).route)
+
+    async def route(self, thread: ThreadId, route: str) -> None:
+        self._tables.threads[str(thread)] = replace(self._row(thread), route=route)
+
+    async def reset(self, claim: Claim) -> None:
+        assert not isinstance(claim.event, Feedback)
+        row = self._row(claim.event.thread)
+        self._tables.threads[str(claim.event.thread)] = replace(row, reset_seq=max(row.reset_seq, claim.id))
+
+    def _said(self, thread: ThreadId, message_id: str) -> MessageRow | None:
+        said = self._tables.messages.get(reply_id(thread.adapter, message_id))
+        return said if said and not said.is_erased and said.message.thread == thread else None
+
+    async def edit(self, thread: ThreadId, message_id: str, author: Author, text: str) -> bool:
+        said = self._said(thread, message_id)
+        if said is None or not said.message.author.is_same_person(author):
+            return False
+        self._rewrite(replace(said, message=replace(said.message, text=text)))
+        return True
+
+    async def erase(self, thread: ThreadId, message_id: str) -> bool:
+        said = self._said(thread, message_id)
+        if said is None:
+            return False
+        self._rewrite(replace(said, message=replace(said.message, text="", attachments=()), is_erased=True))
+        return True
+
+    def _rewrite(self, said: MessageRow) -> None:
+        self._tables.messages[reply_id(said.message.thread.adapter, said.message.id)] = said
+
+
+class MemoryUnit:
+    """Works on a copy, which becomes the truth on leaving."""
+
+    def __init__(self, store: "MemoryStore") -> None:
+        self.tables = store.tables.copy()
+        self.signals: list[Signal] = []
+        self.ended: list[ReplyId] = []
+        self._store = store
+        self.inbox = MemoryInbox(self)
+        self.outbox = MemoryOutbox(self)
+        self.turns = MemoryTurns(self)
+        self.replies = MemoryReplies(self)
+        self.ratings = MemoryRatings(self)
+        self.threads = MemoryThreads(self)
+
+    def wake(self, kind: SignalKind, key: str = "") -> None:
+        if Signal(kind, key) not in self.signals:
+            self.signals.append(Signal(kind, key))
+
+    def last_revision(self, reply_id: ReplyId) -> int:
+        draft = self._store.drafts.growing.get(reply_id)
+        return draft.revision if draft else 0
+
+
+class MemoryDrafts:
+    def __init__(self, store: "MemoryStore") -> None:
+        self.growing: dict[ReplyId, Draft] = {}
+        self._store = store
+
+    async def save(self, draft: Draft) -> None:
+        self._store.must_be_up()
+        row = self._store.tables.replies.get(draft.reply_id)
+        if row is None:
+            raise NotFound
+        earlier = self.growing.get(draft.reply_id)
+        if not row.is_saved and (earlier is None or earlier.revision < draft.revision):
+            self.growing[draft.reply_id] = draft
+            self._store.publish(Signal(SignalKind.DRAFT, draft.reply_id))
+
+    async def latest(self, reply_id: ReplyId) -> Draft | None:
+        self._store.must_be_up()
+        row = self._store.tables.replies.get(reply_id)
+        if row is None or not row.is_saved:
+            return self.growing.get(reply_id)
+        turn = self._store.tables.turns.get(reply_id)
+        state = turn.state if turn and turn.state.is_final else State.DELIVERING
+        reply = row.reply
+        return Draft(reply_id, row.revision, reply.text, state, "", reply.model, reply.source.value)
+
+    async def follow(self, reply_id: ReplyId) -> AsyncGenerator[Draft, None]:
+        seen = -1
+        while True:
+            news = self._store.news[reply_id]
+            draft = await self.latest(reply_id)
+            if draft is not None and draft.revision > seen:
+                seen = draft.revision
+                yield draft
+            if draft is not None and draft.is_final:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(news.wait(), 1)
+
+
+class MemoryArchive:
+    def __init__(self, store: "MemoryStore") -> None:
+        self._store = store
+
+    async def threads(self, reader: Author, *, limit: int, before: datetime | None = None) -> tuple[ThreadSummary, ...]:
+        self._store.must_be_up()
+        rows = [
+            (row.asked_at, row)
+            for row in self._store.tables.threads.values()
+            if row.owner == reader.key and row.asked_at and (before is None or row.asked_at < before)
+        ]
+        lines = (self._line(row, asked_at) for asked_at, row in sorted(rows, key=lambda row: row[0], reverse=True))
+        return tuple(line for line in lines if line)[:limit]
+
+    def _line(self, row: ThreadRow, asked_at: datetime) -> ThreadSummary | None:
+        said = self._store.tables.said_in(str(row.thread))
+        if not said:
+            return None
+        line = " ".join(said[-1].message.text.split())
+        return ThreadSummary(row.thread, line if len(line) <= 80 else line[:79].rstrip() + "…", asked_at)
+
+    async def entries(
+        self, thread: ThreadId, reader: Author, *, limit: int, before: int | None = None
+    ) -> tuple[Entry, ...]:
+        self._store.must_be_up()
+        row = self._store.tables.threads.get(str(thread))
+        if row is None or row.owner != reader.key:
+            return ()
+        said = [
+            said
+            for said in self._store.tables.said_in(str(thread))
+            if said.message.author.is_same_person(reader) and (before is None or said.seq < before)
+        ]
+        return tuple(self._entry(row, item, reader) for item in reversed(said[:limit]))
+
+    def _entry(self, row: ThreadRow, said: MessageRow, reader: Author) -> Entry:
+        question = reply_id(row.thread.adapter, said.message.id)
+        newest = self._store.tables.newest_reply(question)
+        turn = self._store.tables.turns.get(newest.reply.id) if newest else None
+        return Entry(
+            cursor=said.seq,
+            message_id=said.message.id,
+            question=said.message.text,
+            asker=said.message.author,
+            sent_at=said.message.sent_at,
+            reply_id=newest.reply.id if newest else question,
+            state=turn.state if turn else None,
+            answer=newest.reply.text if newest else "",
+            model=newest.reply.model if newest else "",
+            source=newest.reply.source.value if newest and newest.is_saved else "",
+            vote=votes_of(self._store.tables, newest.reply.id, reader.key) if newest else None,
+            is_before_reset=said.seq < row.reset_seq,
+        )
+
+    async def owns(self, thread: ThreadId, reader: Author) -> bool | None:
+        self._store.must_be_up()
+        row = self._store.tables.threads.get(str(thread))
+        return row.owner == reader.key if row and row.owner else None
+
+    async def reply(self, reply_id: ReplyId, reader: Author) -> Reply | None:
+        self._store.must_be_up()
+        row = self._store.tables.replies.get(reply_id)
+        if row is None or not row.reply.asker.is_same_person(reader):
+            return None
+        parts = tuple(part for part, owner in self._store.tables.parts.items() if owner == reply_id)
+        return replace(row.reply, parts=parts)
+
+
+class MemorySecrets:
+    def __init__(self, store: "MemoryStore") -> None:
+        self._store = store
+        self._values: dict[str, bytes] = {}
+
+    async def get(self, name: str) -> bytes | None:
+        self._store.must_be_up()
+        return self._values.get(name)
+
+    async def put(self, name: str, value: bytes) -> None:
+        self._store.must_be_up()
+        self._values[name] = value
+
+    async def delete(self, name: str) -> None:
+        self._store.must_be_up()
+        self._values.pop(name, None)
+
+
+class MemoryHeld:
+    def __init__(self) -> None:
+        self._lost = asyncio.Event()
+
+    async def lost(self) -> None:
+        await self._lost.wait()
+
+
+class MemoryLeader:
+    def __init__(self, lock: asyncio.Lock) -> None:
+        self._lock = lock
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncGenerator[MemoryHeld, None]:
+        async with self._lock:
+            yield MemoryHeld()
+
+
+class MemoryStore:
+    """`core.ports.Store` of one process. With `is_down` set, everything raises NotStored."""
+
+    def __init__(self) -> None:
+        self.tables = Tables()
+        self.is_down = False
+        self.news: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._queues: set[asyncio.Queue[Signal]] = set()
+        self._leaders: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._one_at_a_time = asyncio.Lock()
+        self.drafts = MemoryDrafts(self)
+        self.archive = MemoryArchive(self)
+        self.secrets = MemorySecrets(self)
+
+    def must_be_up(self) -> None:
+        if self.is_down:
+            raise NotStored
+
+    async def check(self) -> None:
+        self.must_be_up()
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncGenerator[MemoryUnit, None]:
+        self.must_be_up()
+        async with self._one_at_a_time:
+            unit = MemoryUnit(self)
+            yield unit
+            self.must_be_up()
+            self.tables = unit.tables
+        for ended in unit.ended:
+            self.drafts.growing.pop(ended, None)
+        for signal in unit.signals:
+            self.publish(signal)
+
+    def publish(self, signal: Signal) -> None:
+        for queue in self._queues:
+            queue.put_nowait(signal)
+        if signal.key in self.news:
+            self.news.pop(signal.key).set()
+
+    async def signals(self) -> AsyncGenerator[Signal, None]:
+        queue: asyncio.Queue[Signal] = asyncio.Queue()
+        self._queues.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._queues.discard(queue)
+
+    def leader(self, name: str) -> MemoryLeader:
+        return MemoryLeader(self._leaders[name])
