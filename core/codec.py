@@ -19,7 +19,7 @@ _TAGGED: dict[str, type] = {
 
 def dumps(event: Event) -> bytes:
     """One event as UTF-8 JSON; times as ISO 8601."""
-    return json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
 
 
 def loads(data: bytes) -> Event:
