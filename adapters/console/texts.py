@@ -11,10 +11,10 @@ _ERRORS: dict[str, tuple[str, str]] = {
         "Parley 不接受这个地址。请用它自己的地址打开，或把这个地址加入 app.yaml 的 `console.allowed_hosts`。",
     ),
     "bad_origin": (
-        "This request came from another website, so it was not carried out. Open Parley in a tab of its own, or add "
-        "the site to `console.allowed_origins` in app.yaml.",
-        "这个请求来自另一个网站，因此没有执行。请在单独的标签页中打开 Parley，"
-        "或把该网站加入 app.yaml 的 `console.allowed_origins`。",
+        "This request came from another website, so it was not carried out. Open Parley in a tab of its own. If that "
+        "site is Parley's own address, add it to `console.allowed_origins` in app.yaml.",
+        "这个请求来自另一个网站，因此没有执行。请在单独的标签页中打开 Parley。"
+        "如果该网站就是 Parley 自己的地址，请把它加入 app.yaml 的 `console.allowed_origins`。",
     ),
     "forwarded": (
         "This request came through a proxy, but this door knows people only by their being on this machine. Set up "
@@ -131,10 +131,14 @@ _PAGE: dict[str, tuple[str, str]] = {
     "demo_text": ("It knows Parley itself and little else.", "它只了解 Parley 本身。"),
     "demo_how": ("Load a real model", "加载真正的模型"),
     "demo_steps": (
-        "Set `engine.model` in app.yaml to a folder that holds a DeepSeek model (its config.json, tokenizer.json and "
-        "*.safetensors files), then restart with `make run`.",
-        "在 app.yaml 中把 `engine.model` 设为存放 DeepSeek 模型的文件夹(含 config.json、tokenizer.json "
-        "和 *.safetensors 文件)，然后用 `make run` 重新启动。",
+        "- From the model hub: `parley model pull NAME`, then `parley model use NAME`, for example with the name "
+        "`deepseek-ai/DeepSeek-R1-Distill-Qwen-7B`.\n"
+        "- From a folder that holds a DeepSeek model: set `engine.model` in app.yaml to it.\n\n"
+        "Then start Parley again.",
+        "- 从模型库下载：`parley model pull 名称`，然后 `parley model use 名称`，"
+        "名称例如 `deepseek-ai/DeepSeek-R1-Distill-Qwen-7B`。\n"
+        "- 使用存放 DeepSeek 模型的文件夹：在 app.yaml 中把 `engine.model` 设为该文件夹。\n\n"
+        "然后重新启动 Parley。",
     ),
     "greeting": ("What would you like to know?", "想了解些什么？"),
     "greeting_text": (
