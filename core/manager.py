@@ -61,12 +61,13 @@ class DialogManager:
     async def stop(self, grace: timedelta) -> None:
         """Claims nothing more and waits for what was begun, at most `grace`; the rest is given back to the queue."""
         self._is_stopping = True
-        if self._tasks:
-            renewing = asyncio.create_task(
-                self._forever("leases", self._renew, asyncio.Event(), self._hall.terms.lease.total_seconds() / 3)
-            )
-            await asyncio.wait(self._tasks, timeout=grace.total_seconds())
-            renewing.cancel()
+        lease = self._hall.terms.lease.total_seconds()
+        renewing = asyncio.create_task(self._forever("leases", self._renew, asyncio.Event(), lease / 3))
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace.total_seconds()):
+                while self._tasks:  # an answered turn goes on as a delivery
+                    await asyncio.wait(self._tasks)
+        renewing.cancel()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

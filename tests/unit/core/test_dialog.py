@@ -1,0 +1,617 @@
+"""What a turn promises, on the in-memory store and with an engine and a door that do as they are told."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+
+import pytest
+
+from core.access import Access, Rule
+from core.answer import answer_with
+from core.errors import Busy, ChannelError, RateLimited, TooLong, Undeliverable
+from core.hall import Hall, Terms
+from core.manager import DialogManager
+from core.message import (
+    Author,
+    Command,
+    CommandName,
+    Deleted,
+    Edited,
+    Feedback,
+    Message,
+    Origin,
+    PartId,
+    Replace,
+    ReplyId,
+    Source,
+    Text,
+    ThreadId,
+    Usage,
+)
+from core.ports import Capabilities, Delta, Model, State
+from core.texts import say
+from core.turn import compose
+from tests.fakes.store import MemoryStore
+
+ADA = Author("door", "w", "ada")
+BOB = Author("door", "w", "bob")
+ROOT = Author("door", "w", "root")
+GUEST = Author("door", "w", "eve", is_guest=True)
+TERMS = Terms(lease=timedelta(seconds=5), draft_interval=0.02, max_attempts=2)
+
+
+class Mind:
+    """An engine that says each word of its answer when it is let; `answers` maps a question to its answer."""
+
+    model = Model("mind", "mind@1", 1000)
+    capabilities = Capabilities()
+
+    def __init__(self):
+        self.answers = {}
+        self.heard = []
+        self.open = set()
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def start(self): ...
+
+    async def stop(self): ...
+
+    async def count(self, conversation):
+        return sum(len(turn.text.split()) for turn in conversation.turns)
+
+    async def stream(self, conversation, params):
+        question = conversation.turns[-1].text
+        self.heard.append(conversation)
+        answer = self.answers.get(question, f"answer to {question}")
+        self.open.add(question)
+        try:
+            if isinstance(answer, Exception):
+                raise answer
+            for position, word in enumerate(answer.split(" ")):
+                if position:
+                    await self.gate.wait()
+                yield Delta(text=word if not position else f" {word}")
+            yield Delta(finish="stop", usage=Usage(3, 4), model=self.model.version, seed=7)
+        finally:
+            self.open.discard(question)
+
+
+class Door:
+    """A platform that shows what it is given; `troubles` are raised first, one per delivery."""
+
+    name = "door"
+
+    def __init__(self):
+        self.shown = {}
+        self.order = defaultdict(list)
+        self.deliveries = []
+        self.troubles = []
+        self._ids = count(1)
+
+    async def receive(self, webhook, accept):
+        raise AssertionError("tests accept events themselves")
+
+    async def deliver(self, delivery, chunks, ledger):
+        self.deliveries.append(delivery)
+        if self.troubles:
+            raise self.troubles.pop(0)
+        reply = delivery.reply
+        text, parts = "", delivery.parts
+        async for chunk in chunks:
+            if isinstance(chunk, Text):
+                text += chunk.text
+            elif isinstance(chunk, Replace):
+                text = chunk.text
+            if not parts:
+                parts = (PartId("door", "w", "c", f"p{next(self._ids)}"),)
+                self.order[reply.thread.thread].append(reply.in_reply_to)
+                await ledger.part(parts[0])
+            self.shown[reply.in_reply_to] = text
+
+
+class Numbers:
+    """Metrics that can be read back."""
+
+    def __init__(self):
+        self.counts = defaultdict(float)
+
+    def count(self, name, amount=1, **labels):
+        self.counts[name, *sorted(labels.items())] += amount
+
+    def observe(self, name, value, **labels): ...
+
+    def gauge(self, name, value, **labels): ...
+
+
+class House:
+    """A store, an engine, a door and a manager at work on them."""
+
+    def __init__(self, *middlewares, terms=TERMS):
+        self.store, self.mind, self.door, self.numbers = MemoryStore(), Mind(), Door(), Numbers()
+        access = Access({"door": Rule(admins=frozenset({"root"}))})
+        answer = compose(middlewares, answer_with(self.mind))
+        self.hall = Hall(self.store, {"door": self.door}, self.mind, answer, self.numbers, access, terms)
+        self.ids = count(1)
+
+    @asynccontextmanager
+    async def at_work(self, managers=1):
+        """Ends as a killed process does: nothing is finished, nothing is given back."""
+        self.managers = [DialogManager(self.hall) for _ in range(managers)]
+        running = [asyncio.create_task(manager.run()) for manager in self.managers]
+        try:
+            yield self
+        finally:
+            tasks = running + [task for manager in self.managers for task in manager._tasks]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def accept(self, *events):
+        async with self.store.unit() as unit:
+            return [receipt.reply_id for receipt in await unit.inbox.add(events)]
+
+    def message(self, text, thread="t", author=ADA, id=""):
+        return Message(**self.common(thread, author, id), text=text)
+
+    def command(self, name, thread="t", author=ADA, args="", id=""):
+        return Command(**self.common(thread, author, id), name=name, args=args)
+
+    def common(self, thread, author, id=""):
+        return {
+            "id": id or f"e{next(self.ids)}",
+            "thread": ThreadId("door", "w", "c", thread),
+            "author": author,
+            "sent_at": datetime.now(UTC),
+        }
+
+    async def ask(self, text, **where):
+        message = self.message(text, **where)
+        (reply_id,) = await self.accept(message)
+        return message, reply_id
+
+    async def reply(self, reply_id):
+        async with self.store.unit() as unit:
+            return await unit.replies.get(reply_id)
+
+    async def facts(self, reply_id):
+        async with self.store.unit() as unit:
+            return await unit.turns.get(reply_id)
+
+    async def until(self, reply_id, *states):
+        """The turn's facts once it is in one of these states (any final one where none is named)."""
+        async with asyncio.timeout(8):
+            while True:
+                facts = await self.facts(reply_id)
+                if facts and (facts.state in states if states else facts.state.is_final):
+                    return facts
+                await asyncio.sleep(0.005)
+
+    async def until_idle(self):
+        async with asyncio.timeout(8):
+            while True:
+                async with self.store.unit() as unit:
+                    if not await unit.inbox.waiting():
+                        return
+                await asyncio.sleep(0.005)
+
+
+async def eventually(condition, seconds=8):
+    async with asyncio.timeout(seconds):
+        while not condition():
+            await asyncio.sleep(0.005)
+
+
+@pytest.fixture
+async def house():
+    async with House().at_work() as at_work:
+        yield at_work
+
+
+# ---------------------------------------------------------------------------------------------------- the plain case
+
+
+async def test_a_question_is_answered_shown_and_remembered(house):
+    message, reply_id = await house.ask("why?")
+    facts = await house.until(reply_id)
+    assert house.door.shown[message.id] == "answer to why?"
+    assert (facts.state, facts.model, facts.seed, facts.usage) == (State.DONE, "mind@1", 7, Usage(3, 4))
+    reply = await house.reply(reply_id)
+    assert (reply.text, reply.model, reply.source, len(reply.parts)) == ("answer to why?", "mind@1", Source.ENGINE, 1)
+    assert facts.received_at <= facts.started_at <= facts.first_text_at <= facts.finished_at
+
+
+async def test_a_redelivered_question_is_answered_once(house):
+    message, reply_id = await house.ask("why?")
+    assert await house.accept(message) == [reply_id]
+    await house.until(reply_id)
+    assert await house.accept(message) == [reply_id]
+    await asyncio.sleep(0.1)
+    assert len(house.mind.heard) == 1
+    assert len(house.door.deliveries) == 1
+
+
+async def test_a_follow_up_waits_its_turn_and_knows_what_was_said(house):
+    house.mind.gate.clear()
+    _, first = await house.ask("one")
+    _, second = await house.ask("two")
+    await house.until(first, State.ANSWERING)
+    await asyncio.sleep(0.1)
+    assert await house.facts(second) is None
+    house.mind.gate.set()
+    await house.until(second)
+    assert [turn.text for turn in house.mind.heard[1].turns] == ["one", "answer to one", "two"]
+
+
+async def test_different_threads_run_side_by_side(house):
+    house.mind.gate.clear()
+    replies = [(await house.ask("why?", thread=f"t{n}"))[1] for n in range(8)]
+    for reply_id in replies:
+        await house.until(reply_id, State.ANSWERING)
+    house.mind.gate.set()
+    for reply_id in replies:
+        await house.until(reply_id)
+
+
+async def test_a_thread_is_shown_in_order_over_several_managers():
+    async with House().at_work(managers=3) as house:
+        asked = [await house.ask(f"q{n}", thread=f"t{n % 4}") for n in range(40)]
+        for _, reply_id in asked:
+            await house.until(reply_id, State.DONE)
+        for thread in range(4):
+            assert house.door.order[f"t{thread}"] == [message.id for message, _ in asked[thread::4]]
+
+
+async def test_a_growing_answer_can_be_read_by_others(house):
+    house.mind.gate.clear()
+    _, reply_id = await house.ask("why?")
+    drafts = house.store.drafts.follow(reply_id)
+    first = await anext(drafts)
+    while not first.text:
+        first = await anext(drafts)
+    assert (first.text, first.is_final) == ("answer", False)
+    house.mind.gate.set()
+    seen = [draft async for draft in drafts]
+    assert (seen[-1].text, seen[-1].is_final) == ("answer to why?", True)
+
+
+# -------------------------------------------------------------------------------------------------------------- stop
+
+
+async def test_a_stop_ends_the_answer_and_keeps_what_was_said(house):
+    house.mind.gate.clear()
+    message, reply_id = await house.ask("why?")
+    await house.until(reply_id, State.ANSWERING)
+    await house.accept(house.command(CommandName.STOP))
+    assert (await house.until(reply_id)).state is State.STOPPED
+    assert (await house.reply(reply_id)).text == "answer"
+    await eventually(lambda: not house.mind.open)
+    await eventually(lambda: house.door.shown.get(message.id) == "answer")
+
+
+async def test_a_stop_reaches_a_question_that_waits(house):
+    house.mind.gate.clear()
+    _, first = await house.ask("one", author=BOB)
+    _, second = await house.ask("two", author=ADA)
+    await house.until(first, State.ANSWERING)
+    await house.accept(house.command(CommandName.STOP, author=ADA))
+    await asyncio.sleep(0.05)
+    house.mind.gate.set()
+    assert (await house.until(second)).state is State.STOPPED
+    assert (await house.until(first)).state is State.DONE
+    assert (await house.reply(second)).text == say("stopped", "en")
+
+
+async def test_nobody_stops_another_persons_answer_but_an_admin(house):
+    house.mind.gate.clear()
+    _, reply_id = await house.ask("why?", author=ADA)
+    await house.until(reply_id, State.ANSWERING)
+    stop = house.command(CommandName.STOP, author=BOB)
+    (told,) = await house.accept(stop)
+    await asyncio.sleep(0.1)
+    assert (await house.facts(reply_id)).state is State.ANSWERING
+    await house.accept(house.command(CommandName.STOP, author=ROOT))
+    assert (await house.until(reply_id)).state is State.STOPPED
+    await house.until(told)
+    assert house.door.shown[stop.id] == say("nothing_to_stop", "en")
+
+
+# ---------------------------------------------------------------------------------------------------------- commands
+
+
+async def test_a_reset_forgets_what_was_said(house):
+    _, first = await house.ask("one")
+    await house.accept(house.command(CommandName.RESET))
+    _, second = await house.ask("two")
+    await house.until(second)
+    assert [turn.text for turn in house.mind.heard[-1].turns] == ["two"]
+    assert (await house.reply(first)).text == "answer to one"
+
+
+async def test_help_is_in_the_persons_language(house):
+    chinese = Author("door", "w", "li", locale="zh-CN")
+    command = house.command(CommandName.HELP, author=chinese)
+    (reply_id,) = await house.accept(command)
+    await house.until(reply_id)
+    assert house.door.shown[command.id] == say("help", "zh")
+
+
+async def test_a_route_sticks_to_its_thread(house):
+    await house.accept(house.command(CommandName.CODE))
+    _, here = await house.ask("one")
+    _, there = await house.ask("two", thread="other")
+    await house.until(here)
+    await house.until(there)
+    assert {conversation.turns[-1].text: conversation.model for conversation in house.mind.heard} == {
+        "one": "code",
+        "two": "",
+    }
+
+
+async def test_a_regenerated_answer_replaces_the_old_one(house):
+    _, before = await house.ask("zero")
+    _, first = await house.ask("one")
+    await house.until(first)
+    house.mind.answers["one"] = "another answer"
+    (second,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+    await house.until(second)
+    assert (await house.reply(second)).replaces == first
+    assert [turn.text for turn in house.mind.heard[-1].turns] == ["zero", "answer to zero", "one"]
+    _, third = await house.ask("two")
+    await house.until(third)
+    assert [turn.text for turn in house.mind.heard[-1].turns][2:] == ["one", "another answer", "two"]
+    assert before != first
+
+
+async def test_a_regenerated_answer_skips_the_cache():
+    seen = []
+
+    async def cache(turn, call_next):
+        seen.append(turn.skips_cache)
+        async for chunk in call_next(turn):
+            yield chunk
+
+    async with House(cache).at_work() as house:
+        _, first = await house.ask("one")
+        await house.until(first)
+        (second,) = await house.accept(house.command(CommandName.REGENERATE))
+        await house.until(second)
+        assert seen == [False, True]
+
+
+async def test_nobody_regenerates_another_persons_answer(house):
+    _, first = await house.ask("one", author=ADA)
+    await house.until(first)
+    command = house.command(CommandName.REGENERATE, author=BOB, args=first)
+    (told,) = await house.accept(command)
+    await house.until(told)
+    assert house.door.shown[command.id] == say("nothing_to_regenerate", "en")
+
+
+# --------------------------------------------------------------------------------------------------- edits, deletions
+
+
+async def test_an_edited_question_is_answered_anew(house):
+    house.mind.gate.clear()
+    message, reply_id = await house.ask("one")
+    await house.until(reply_id, State.ANSWERING)
+    await house.accept(Edited(**house.common("t", ADA), message_id=message.id, text="uno"))
+    await eventually(lambda: len(house.mind.heard) == 2)
+    house.mind.gate.set()
+    await house.until(reply_id, State.DONE)
+    assert house.door.shown[message.id] == "answer to uno"
+    assert house.door.order["t"] == [message.id]
+
+
+async def test_an_edit_never_starts_a_turn_of_its_own(house):
+    message, reply_id = await house.ask("one")
+    await house.until(reply_id)
+    await house.accept(Edited(**house.common("t", ADA), message_id=message.id, text="uno"))
+    await house.until_idle()
+    _, second = await house.ask("two")
+    await house.until(second)
+    assert [turn.text for turn in house.mind.heard[-1].turns] == ["uno", "answer to one", "two"]
+    assert len(house.mind.heard) == 2
+
+
+async def test_a_deleted_question_is_not_answered_and_forgotten(house):
+    house.mind.gate.clear()
+    message, reply_id = await house.ask("one")
+    await house.until(reply_id, State.ANSWERING)
+    await house.accept(Deleted(**house.common("t", ADA), message_id=message.id))
+    assert (await house.until(reply_id)).state is State.STOPPED
+    house.mind.gate.set()
+    _, second = await house.ask("two")
+    await house.until(second)
+    assert "one" not in [turn.text for turn in house.mind.heard[-1].turns]
+
+
+# ------------------------------------------------------------------------------------------------------------ ratings
+
+
+def _vote(target, score, author=ADA, id="v1", **more):
+    return Feedback(
+        id=id, target=target, author=author, origin=Origin.BUTTON, score=score, sent_at=datetime.now(UTC), **more
+    )
+
+
+async def _votes(house, reply_id):
+    async with house.store.unit() as unit:
+        return await unit.ratings.votes(reply_id)
+
+
+async def test_a_thumb_lands_on_the_reply_with_its_model(house):
+    _, reply_id = await house.ask("one")
+    await house.until(reply_id)
+    (part,) = (await house.reply(reply_id)).parts
+    await house.accept(_vote(part, 1, comment="too short"))
+    async with asyncio.timeout(5):
+        while not (votes := await _votes(house, reply_id)):
+            await asyncio.sleep(0.01)
+    assert (votes[0].score, votes[0].comment, votes[0].model) == (1, "too short", "mind@1")
+
+
+async def test_a_thumb_does_not_wait_behind_the_answer_it_concerns(house):
+    house.mind.gate.clear()
+    _, reply_id = await house.ask("one")
+    await house.until(reply_id, State.ANSWERING)
+    await house.accept(_vote(ReplyId(reply_id), 5))
+    async with asyncio.timeout(2):
+        while not await _votes(house, reply_id):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_thumb_on_nothing_of_ours_is_dropped_after_a_while():
+    terms = Terms(feedback_patience=timedelta(seconds=0))
+    async with House(terms=terms).at_work() as house:
+        await house.accept(_vote(PartId("door", "w", "c", "nobody's"), 5))
+        key = ("feedback", ("channel", "door"), ("score", "unknown_target"))
+        await eventually(lambda: house.numbers.counts[key] == 1)
+
+
+# ------------------------------------------------------------------------------------------------------------- access
+
+
+async def test_a_guest_is_told_and_no_model_is_asked(house):
+    message, reply_id = await house.ask("why?", author=GUEST)
+    assert (await house.until(reply_id)).state is State.REFUSED
+    await eventually(lambda: house.door.shown.get(message.id) == say("not_allowed", "en"))
+    assert house.mind.heard == []
+
+
+async def test_a_guests_thumb_does_not_count(house):
+    _, reply_id = await house.ask("one")
+    await house.until(reply_id)
+    await house.accept(_vote(ReplyId(reply_id), 1, author=GUEST))
+    await asyncio.sleep(0.1)
+    assert await _votes(house, reply_id) == ()
+
+
+# ------------------------------------------------------------------------------------------------------------- trouble
+
+
+@pytest.mark.parametrize(
+    ("trouble", "sentence"),
+    [(Busy(), "busy"), (TooLong(), "too_long"), (RuntimeError("secret words"), "failed")],
+)
+async def test_a_failed_turn_is_never_silence(house, caplog, trouble, sentence):
+    house.mind.answers["why?"] = trouble
+    message, reply_id = await house.ask("why?")
+    assert (await house.until(reply_id)).state is State.FAILED
+    await eventually(lambda: house.door.shown.get(message.id) == say(sentence, "en"))
+    assert "secret words" not in caplog.text
+    assert type(trouble).__name__ in caplog.text or str(trouble) in caplog.text
+
+
+async def test_a_channel_that_fails_gets_the_answer_later_and_in_order(house):
+    house.door.troubles = [ChannelError("503")]
+    first, one = await house.ask("one")
+    second, two = await house.ask("two")
+    await house.until(two, State.DONE)
+    assert (await house.facts(one)).state is State.DONE
+    assert house.door.order["t"] == [first.id, second.id]
+
+
+async def test_a_channel_that_asks_to_wait_is_obeyed(house):
+    # The live delivery and the first one from the outbox are both told to wait.
+    house.door.troubles = [RateLimited(timedelta(seconds=0.3)), RateLimited(timedelta(seconds=0.3))]
+    began = asyncio.get_running_loop().time()
+    _, reply_id = await house.ask("one")
+    await house.until(reply_id, State.DONE)
+    assert asyncio.get_running_loop().time() - began >= 0.3
+
+
+async def test_a_reply_the_channel_refuses_for_good_does_not_block_the_thread(house):
+    house.door.troubles = [Undeliverable("gone"), Undeliverable("gone")]
+    _, one = await house.ask("one")
+    second, two = await house.ask("two")
+    await house.until(two, State.DONE)
+    assert (await house.facts(one)).state is State.FAILED
+    assert house.door.shown[second.id] == "answer to two"
+
+
+async def test_a_turn_that_kills_its_process_is_given_up_with_a_sentence():
+    house = House()
+    message, reply_id = await house.ask("one")
+    for _ in range(TERMS.max_attempts):
+        async with house.store.unit() as unit:
+            assert await unit.inbox.claim("turn", owner="dead", doors=["door"], limit=1, lease=timedelta(0))
+        async with house.store.unit() as unit:
+            await unit.inbox.reap()
+    async with house.at_work():
+        assert (await house.until(reply_id)).state is State.FAILED
+        await eventually(lambda: house.door.shown.get(message.id) == say("failed", "en"))
+        _, second = await house.ask("two")
+        assert (await house.until(second)).state is State.DONE
+
+
+async def test_a_recovered_turn_knows_the_parts_that_were_sent():
+    house = House(terms=replace(TERMS, lease=timedelta(seconds=0.3)))
+    message, reply_id = await house.ask("one")
+    async with house.at_work():
+        house.mind.gate.clear()
+        await house.until(reply_id, State.ANSWERING)
+        await eventually(lambda: message.id in house.door.shown)
+    # The process is gone without a word; its leases run out.
+    house.mind.gate.set()
+    async with house.at_work():
+        await house.until(reply_id, State.DONE)
+    assert [len(delivery.parts) for delivery in house.door.deliveries] == [0, 1]
+    assert house.door.order["t"] == [message.id]
+    assert house.door.shown[message.id] == "answer to one"
+
+
+async def test_a_turn_taken_over_is_discarded():
+    house = House(terms=replace(TERMS, lease=timedelta(seconds=0.3)))
+    house.mind.gate.clear()
+    async with house.at_work():
+        _, reply_id = await house.ask("one")
+        await house.until(reply_id, State.ANSWERING)
+        (dialog,) = house.managers[0]._dialogs.values()
+        async with house.store.unit() as unit:
+            await unit.inbox.release(dialog.claim, timedelta(0))
+            (claim,) = await unit.inbox.claim(
+                "turn", owner="other", doors=["door"], limit=1, lease=timedelta(minutes=1)
+            )
+        await eventually(lambda: not house.mind.open)
+        house.mind.gate.set()
+        await asyncio.sleep(0.1)
+    async with house.store.unit() as unit:
+        await unit.inbox.finish(claim)
+    assert (await house.reply(reply_id)).text == ""
+
+
+async def test_stopping_waits_for_what_was_begun():
+    house = House()
+    manager = DialogManager(house.hall)
+    house.mind.gate.clear()
+    running = asyncio.create_task(manager.run())
+    _, reply_id = await house.ask("one")
+    await house.until(reply_id, State.ANSWERING)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    stopping = asyncio.create_task(manager.stop(timedelta(seconds=5)))
+    await asyncio.sleep(0.05)
+    house.mind.gate.set()
+    await stopping
+    assert (await house.facts(reply_id)).state is State.DONE
+
+
+async def test_what_does_not_end_in_time_is_given_back():
+    house = House()
+    manager = DialogManager(house.hall)
+    house.mind.gate.clear()
+    running = asyncio.create_task(manager.run())
+    _, reply_id = await house.ask("one")
+    await house.until(reply_id, State.ANSWERING)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await manager.stop(timedelta(0))
+    house.mind.gate.set()
+    async with house.at_work():
+        assert (await house.until(reply_id)).state is State.DONE
