@@ -85,17 +85,20 @@ def _channel(events: Sequence[Event]) -> str:
 
 
 @asynccontextmanager
-async def open_house(config: Config, progress: Progress) -> AsyncIterator[House]:
+async def open_house(
+    config: Config, progress: Progress, *, doors: Sequence[Adapter] = (), engine: Engine | None = None
+) -> AsyncIterator[House]:
     """A house that answers, with its address bound; leaving it ends what was begun and closes everything.
 
     The address is bound before the model is loaded, so that `/healthz` and `/readyz` can tell what is going on.
+    `doors` are opened beside the configured ones, and `engine` answers in place of the configured one.
     Raises Misconfigured, NotStored, or OSError where the address is taken.
     """
     settings = config.settings
     async with AsyncExitStack() as stack:
         store = await _open_store(config, progress, stack)
-        engine = make_engine(config)
-        house = await _wire(config, store, engine)
+        engine = engine or make_engine(config)
+        house = await _wire(config, store, engine, doors)
         await _serve(house, stack)
         progress(say("serve_engine", model=settings.engine.model))
         await engine.start()
@@ -107,10 +110,10 @@ async def open_house(config: Config, progress: Progress) -> AsyncIterator[House]
         house.is_engine_ready = False
 
 
-async def _wire(config: Config, store: Store, engine: Engine) -> House:
+async def _wire(config: Config, store: Store, engine: Engine, doors: Sequence[Adapter]) -> House:
     settings = config.settings
     metrics = PrometheusMetrics()
-    adapters: dict[str, Adapter] = {}
+    adapters: dict[str, Adapter] = {door.name: door for door in doors}
     answer = compose([], answer_with(engine))
     hall = Hall(store, adapters, engine, answer, metrics, settings.who_may(), settings.terms())
     house = House(config, store, engine, metrics, adapters, DialogManager(hall))
