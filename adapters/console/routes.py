@@ -66,7 +66,7 @@ class Routes:
             web.get("/model", self._api(self._model)),
             web.get("/threads", self._api(self._threads)),
             web.get("/threads/{thread}", self._api(self._thread)),
-            web.get("/replies/{reply}/events", self._api(self._events)),
+            web.get("/replies/{reply}/events", self._api(self._events), allow_head=False),
             web.post("/chat", self._api(self._chat)),
             web.post("/regenerate", self._api(self._chat)),
             web.post("/stop", self._api(self._order)),
@@ -85,7 +85,7 @@ class Routes:
             return self._respond(as_json(200, outcome(taken, Draft(taken.reply_id, 0, sentence))), visitor)
         if "text/event-stream" in webhook.headers.get("accept", ""):
             return await self._send(request, visitor, told(self._desk, taken))
-        if webhook.headers.get("prefer") == "respond-async":
+        if "respond-async" in webhook.headers.get("prefer", "").lower():
             return self._respond(as_json(202, self._desk.whereabouts(taken)), visitor)
         draft = await self._finished(taken.reply_id)
         if draft is None:
