@@ -1,15 +1,30 @@
 """What a payload means, and what is said about one that means nothing."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from adapters.console.parse import event_id_of, parse, payload_of, reply_id_of, thread_id, thread_name, thread_of
+from adapters.console.parse import (
+    ACTIONS,
+    event_id_of,
+    parse,
+    payload_of,
+    reply_id_of,
+    thread_id,
+    thread_name,
+    thread_of,
+)
 from adapters.console.problem import Problem
+from adapters.console.texts import say
+from core.codec import dumps, loads
 from core.message import (
     Author,
     Command,
     CommandName,
+    Event,
     Feedback,
     Message,
     Origin,
@@ -180,6 +195,32 @@ def test_a_key_is_a_plain_word(key):
 def test_a_body_that_is_no_json_object_is_refused(body, name):
     with refused(400, name):
         payload_of(body)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([REPLY, "up", "a" * 26]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+FIELDS = ("prompt", "thread", "reply_id", "rating", "reason", "comment")
+
+
+@given(st.binary() | st.dictionaries(st.sampled_from(FIELDS), JSON).map(lambda value: json.dumps(value).encode()))
+def test_whatever_is_sent_is_understood_or_refused_in_a_sentence(body):
+    for action in ACTIONS:
+        result = understood_or_refused(action, body)
+        if isinstance(result, Problem):
+            assert result.status in (400, 404, 422)
+            assert say(result.name, "zh", **result.values)
+        else:
+            assert [loads(dumps(event)) for event in result] == list(result)
+
+
+def understood_or_refused(action: str, body: bytes) -> tuple[Event, ...] | Problem:
+    moment = datetime(2030, 1, 2, tzinfo=UTC)
+    try:
+        return parse(action, payload_of(body), author=ANN, thread=THREAD, event_id="id", now=moment)
+    except Problem as problem:
+        return problem
 
 
 def test_a_body_is_read_as_the_object_it_is():
