@@ -18,7 +18,6 @@ from bot.texts import say
 from core.access import Access, Rule
 from core.errors import Misconfigured
 from core.hall import Terms
-from core.turn import SamplingParams
 
 DEFAULT_FILE = Path("app.yaml")
 
@@ -61,10 +60,10 @@ class EngineSettings(_Section):
 
 
 class AnswerSettings(_Section):
-    temperature: float = Field(0.6, ge=0, le=5)
-    top_p: float = Field(0.95, gt=0, le=1)
-    top_k: int = Field(0, ge=0)
-    repetition_penalty: float = Field(1.0, gt=0, le=5)
+    temperature: float | None = Field(None, ge=0, le=5)
+    top_p: float | None = Field(None, gt=0, le=1)
+    top_k: int | None = Field(None, ge=0)
+    repetition_penalty: float | None = Field(None, gt=0, le=5)
     max_new_tokens: int = Field(1024, ge=1)
     system_en: str = "You are Parley, a private assistant. Answer briefly and honestly."
     system_zh: str = "你是 Parley，一个私有的助手。请简短而诚实地回答。"
@@ -132,18 +131,13 @@ class Settings(BaseSettings):
 
     def terms(self) -> Terms:
         answers, turns = self.answers, self.turns
+        params = answers.model_dump(exclude_none=True, exclude={"system_en", "system_zh"})
         return Terms(
             lease=timedelta(seconds=turns.lease_seconds),
             max_attempts=turns.max_attempts,
             concurrency=turns.concurrency,
             draft_interval=turns.draft_seconds,
-            params=SamplingParams(
-                temperature=answers.temperature,
-                top_p=answers.top_p,
-                top_k=answers.top_k,
-                repetition_penalty=answers.repetition_penalty,
-                max_new_tokens=answers.max_new_tokens,
-            ),
+            params=params,
             system={"en": answers.system_en, "zh": answers.system_zh},
         )
 

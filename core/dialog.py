@@ -207,14 +207,14 @@ class Dialog:
             self._take(Text(f"\n\n*{say('truncated', self._language)}*", Source.HOUSE))
 
     def _turn(self, question: Question) -> Turn:
-        terms, engine = self._hall.terms, self._hall.engine
+        terms, model = self._hall.terms, self._hall.engine.model
         return Turn(
             message=question.message,
             reply_id=self.claim.reply_id,
             system=terms.system.get(self._language, ""),
             model=question.route,
             language=self._language,
-            params=within_context(terms.params, engine.model.context),
+            params=within_context(replace(model.params, **terms.params), model.context),
             attempt=self.claim.attempts,
             skips_cache=question.replaces is not None,
         )

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any
 
 from core.access import Access
 from core.ports import Adapter, Engine, Metrics, Store
-from core.turn import Answer, SamplingParams
+from core.turn import Answer
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The numbers a turn goes by. A lease is renewed at a third of its length."""
+    """The numbers a turn goes by. A lease is renewed at a third of its length.
+
+    `params` are the fields of SamplingParams that the operator sets; the others are as the model's makers recommend.
+    """
 
     lease: timedelta = timedelta(seconds=10)
     max_attempts: int = 5
@@ -20,7 +24,7 @@ class Terms:
     draft_interval: float = 0.5
     history_page: int = 8
     feedback_patience: timedelta = timedelta(seconds=60)
-    params: SamplingParams = field(default_factory=SamplingParams)
+    params: Mapping[str, Any] = field(default_factory=dict)
     system: Mapping[str, str] = field(default_factory=dict)
 
 

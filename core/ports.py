@@ -23,7 +23,7 @@ from core.message import (
     Visibility,
     Written,
 )
-from core.turn import Chunks, SamplingParams, Turn, Utterance
+from core.turn import RECOMMENDED, Chunks, SamplingParams, Turn, Utterance
 
 # ------------------------------------------------------------------------------------------------- the front doors
 
@@ -202,12 +202,16 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that answers. `version` names weights and revision; `is_demo` marks the bundled demo checkpoint."""
+    """A model that answers. `version` names weights and revision; `is_demo` marks the bundled demo checkpoint.
+
+    `context` is in tokens; `params` is how its makers say the next token should be chosen.
+    """
 
     name: str
     version: str
     context: int
     is_demo: bool = False
+    params: SamplingParams = RECOMMENDED
 
 
 class Engine(Protocol):

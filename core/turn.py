@@ -1,7 +1,7 @@
 """How an answer is made: middlewares around an engine, first one outermost."""
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from core.message import Chunk, Message, ReplyId
@@ -32,6 +32,10 @@ class SamplingParams:
     seed: int | None = None
 
 
+# What DeepSeek recommends for its reasoning models, for those that do not say it themselves.
+RECOMMENDED = SamplingParams()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """One question on its way to an answer.
@@ -46,7 +50,7 @@ class Turn:
     system: str = ""
     model: str = ""
     language: str = "en"
-    params: SamplingParams = field(default_factory=SamplingParams)
+    params: SamplingParams = RECOMMENDED
     attempt: int = 1
     skips_cache: bool = False
 

@@ -4,7 +4,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from transformers.utils import logging as transformers_logging
 from core.engine.prompt import Prompts
 from core.errors import Misconfigured
 from core.ports import Model
+from core.turn import RECOMMENDED, SamplingParams
 
 SMALL = 2**30
 """Up to this many bytes in float32 a model on a processor is not worth rounding."""
@@ -49,10 +50,11 @@ def load(source: str, *, device: str, dtype: str, context: int, is_demo: bool) -
     except (OSError, ValueError, ImportError) as error:
         raise Misconfigured(f"The model {source} could not be loaded: {_first_line(error)}") from error
     text_config = config.get_text_config()
+    context = min(context, text_config.max_position_embeddings)
     _check_attention(text_config)
     network.to(where).eval()
     return Checkpoint(
-        _model(source, config, min(context, text_config.max_position_embeddings), is_demo),
+        _model(source, config, context, is_demo, _params(network.generation_config)),
         network,
         tokenizer,
         Prompts(tokenizer),
@@ -89,13 +91,25 @@ def _blocks(path: Path, count: int = 64, size: int = 64 * 1024) -> Iterator[byte
             yield file.read(size)
 
 
-def _model(source: str, config: Any, context: int, is_demo: bool) -> Model:
+def _model(source: str, config: Any, context: int, is_demo: bool, params: SamplingParams) -> Model:
     folder = Path(source)
     if folder.is_dir():
         name, revision = "parley-demo" if is_demo else folder.resolve().name, fingerprint(folder)
     else:
         name, revision = source, str(config._commit_hash)[:8]
-    return Model(name, f"{name}@{revision}", context, is_demo)
+    return Model(name, f"{name}@{revision}", context, is_demo, params)
+
+
+def _params(recommended: Any) -> SamplingParams:
+    """What the checkpoint's generation_config says; where that is nothing, what suits DeepSeek's models."""
+    if recommended.do_sample is False:
+        return replace(RECOMMENDED, temperature=0.0)
+    named = {
+        name: value
+        for name in ("temperature", "top_p", "top_k", "repetition_penalty")
+        if (value := getattr(recommended, name, None)) is not None
+    }
+    return replace(RECOMMENDED, **named) if recommended.do_sample else RECOMMENDED
 
 
 def _ends(network: Any, tokenizer: Any) -> frozenset[int]:
