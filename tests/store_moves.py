@@ -38,31 +38,18 @@ _numbers = count(1)
 
 
 def message(text: str = "Hello", **more: Any) -> Message:
-    return Message(
-        **({"id": f"m{next(_numbers)}", "thread": ROOM, "author": ANN, "sent_at": moment(), "text": text} | more)
-    )
+    return replace(Message(id=f"m{next(_numbers)}", thread=ROOM, author=ANN, sent_at=moment(), text=text), **more)
 
 
 def command(name: CommandName, **more: Any) -> Command:
-    return Command(
-        **({"id": f"c{next(_numbers)}", "thread": ROOM, "author": ANN, "sent_at": moment(), "name": name} | more)
-    )
+    return replace(Command(id=f"c{next(_numbers)}", thread=ROOM, author=ANN, sent_at=moment(), name=name), **more)
 
 
 def vote(target: Target, score: int | None = 5, **more: Any) -> Feedback:
-    return Feedback(
-        **(
-            {
-                "id": f"f{next(_numbers)}",
-                "target": target,
-                "author": ANN,
-                "origin": Origin.BUTTON,
-                "score": score,
-                "sent_at": moment(),
-            }
-            | more
-        )
+    cast = Feedback(
+        id=f"f{next(_numbers)}", target=target, author=ANN, origin=Origin.BUTTON, score=score, sent_at=moment()
     )
+    return replace(cast, **more)
 
 
 def moment() -> datetime:
@@ -95,9 +82,8 @@ async def claim(store: Store, **more: Any) -> Claim:
 def reply_to(claim: Claim, **more: Any) -> Reply:
     event = claim.event
     assert isinstance(event, Message | Command)
-    return Reply(
-        **({"id": claim.reply_id, "thread": event.thread, "asker": event.author, "in_reply_to": event.id} | more)
-    )
+    reply = Reply(id=claim.reply_id, thread=event.thread, asker=event.author, in_reply_to=event.id)
+    return replace(reply, **more)
 
 
 async def begin(store: Store, claim: Claim, **more: Any) -> Delivery:

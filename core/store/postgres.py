@@ -83,7 +83,11 @@ class PostgresStore:
 
     async def start(self) -> None:
         """Raises NotStored where the database is away, Unreadable where the key is not the one it was sealed with."""
-        await self._vault.start()
+        try:
+            await self._vault.start()
+        except BaseException:
+            await self.stop()
+            raise
         self._listener = asyncio.create_task(signals.listen(self._url, self._hub), name="notifications")
 
     async def stop(self) -> None:
@@ -108,6 +112,10 @@ class PostgresStore:
 
     async def check(self) -> None:
         await self._database.fetch(_CHECK)
+
+    async def rewrap(self) -> int:
+        """The last step before an encryption key is retired: wraps all data keys with the primary one; how many."""
+        return await self._vault.rewrap()
 
     async def purge(self, older_than: timedelta) -> int:
         """Forgets finished inbox rows of that age, in small bites; how many."""

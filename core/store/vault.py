@@ -31,6 +31,15 @@ _MAKE_INDEX = """
     )
     SELECT wrapped FROM made UNION ALL SELECT wrapped FROM house WHERE name = 'index' LIMIT 1
 """
+_STALE = """
+    SELECT 'keys', id::text, uuid_send(scope), wrapped FROM keys WHERE substr(wrapped, 2, 4) <> %(primary)s
+    UNION ALL SELECT 'house', name, %(index_scope)s, wrapped FROM house WHERE substr(wrapped, 2, 4) <> %(primary)s
+    LIMIT 500
+"""
+_REWRAP = {
+    "keys": "UPDATE keys SET wrapped = %(fresh)s WHERE id = %(id)s::bigint AND wrapped = %(wrapped)s",
+    "house": "UPDATE house SET wrapped = %(fresh)s WHERE name = %(id)s AND wrapped = %(wrapped)s",
+}
 _FIND_INDEX = "SELECT wrapped FROM house WHERE name = 'index'"
 
 
@@ -56,6 +65,18 @@ class Vault:
             rows = await self._database.fetch(_MAKE_INDEX, {"wrapped": wrapped})
         self._index = self._keys.unwrap(_INDEX_SCOPE, rows[0][0])
         self.house = self.blind("house")
+
+    async def rewrap(self) -> int:
+        """Wraps every data key with the primary encryption key, so that an older one can be retired; how many."""
+        params = {"primary": self._keys.primary.to_bytes(4), "index_scope": _INDEX_SCOPE}
+        total = 0
+        while stale := await self._database.fetch(_STALE, params):
+            async with self._database.transaction() as transaction:
+                for table, id_, scope, wrapped in stale:
+                    fresh = self._keys.wrap(scope, self._keys.unwrap(scope, wrapped))
+                    transaction.later(_REWRAP[table], {"fresh": fresh, "id": id_, "wrapped": wrapped})
+            total += len(stale)
+        return total
 
     # -------------------------------------------------------------------------------------------------- blind indexes
 

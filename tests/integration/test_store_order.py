@@ -1,0 +1,177 @@
+"""Order per thread and one owner per row, with several processes at the same queue."""
+
+import asyncio
+import random
+from collections import defaultdict
+from datetime import timedelta
+
+from core.errors import LeaseLost
+from core.message import Command, CommandName, Message, ThreadId
+from core.ports import Mark
+from core.store import PostgresStore
+from tests.integration.conftest import OpenStore
+from tests.store_moves import ANN, LEASE, ROOM, add, begin, claim, claims, command, deliver, finish, message
+
+THREADS, PER_THREAD = 8, 12
+
+
+def thread(number: int) -> ThreadId:
+    return ThreadId("console", "home", "web", f"t{number}")
+
+
+async def work(store: PostgresStore, owner: str, seen: dict[str, list[str]], total: int) -> None:
+    while sum(map(len, seen.values())) < total:
+        for taken in await claims(store, owner=owner, limit=3):
+            assert isinstance(taken.event, Message)
+            seen[str(taken.event.thread)].append(taken.event.text)
+            await asyncio.sleep(random.random() / 500)
+            await deliver(store, await finish(store, taken, await begin(store, taken)))
+        await asyncio.sleep(0.001)
+
+
+async def test_four_workers_of_two_processes_keep_every_thread_in_order(open_store: OpenStore):
+    stores = [await open_store(), await open_store()]
+    seen: dict[str, list[str]] = defaultdict(list)
+
+    async def speak(number: int) -> None:
+        for place in range(PER_THREAD):
+            said = message(str(place), thread=thread(number))
+            await add(random.choice(stores), said)
+            if place % 5 == 0:
+                await add(random.choice(stores), said)
+
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for number in range(THREADS):
+            group.create_task(speak(number))
+        for number in range(4):
+            group.create_task(work(stores[number % 2], f"worker {number}", seen, THREADS * PER_THREAD))
+    assert seen == {str(thread(number)): [str(place) for place in range(PER_THREAD)] for number in range(THREADS)}
+
+
+async def test_rows_of_one_thread_become_visible_in_the_order_of_their_ids(open_store: OpenStore):
+    """The id is given before the commit: without a lock, a later row could be claimed before an earlier one is seen."""
+    first, second = await open_store(), await open_store()
+    entered, go = asyncio.Event(), asyncio.Event()
+
+    async def slow() -> None:
+        async with first.unit() as unit:
+            await unit.inbox.add([message("one")])
+            entered.set()
+            await go.wait()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(slow())
+        await entered.wait()
+        late = group.create_task(add(second, message("two")))
+        elsewhere = group.create_task(add(second, message("elsewhere", thread=thread(9))))
+        await elsewhere  # other threads do not wait
+        await asyncio.sleep(0.1)
+        assert not late.done()
+        go.set()
+    taken = await claims(second)
+    assert [entry.event.text for entry in taken if isinstance(entry.event, Message)] == ["one", "elsewhere"]
+
+
+async def test_two_deliveries_of_many_threads_never_wait_in_a_circle(open_store: OpenStore):
+    stores = [await open_store(), await open_store()]
+    numbers = list(range(6))
+
+    async def speak(store: PostgresStore) -> None:
+        for _ in range(10):
+            random.shuffle(numbers)
+            await add(store, *(message(thread=thread(number)) for number in numbers))
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for store in stores * 3:
+            group.create_task(speak(store))
+
+
+async def test_the_same_event_at_two_processes_is_stored_once(open_store: OpenStore):
+    stores = [await open_store(), await open_store()]
+    for _ in range(10):
+        said = message()
+        receipts = await asyncio.gather(*(add(store, said) for store in stores * 3))
+        assert sum(receipt.is_new for (receipt,) in receipts) == 1
+    async with stores[0].unit() as unit:
+        assert await unit.inbox.waiting() == 10
+
+
+async def test_a_row_is_claimed_by_one_of_many(open_store: OpenStore):
+    stores = [await open_store(pool_size=6), await open_store(pool_size=6)]
+    await add(stores[0], *(message(thread=thread(number)) for number in range(20)))
+    taken = await asyncio.gather(*(claims(store, limit=4) for store in stores * 6))
+    ids = [entry.id for batch in taken for entry in batch]
+    assert len(ids) == len(set(ids)) == 20
+
+
+async def test_a_stop_at_the_very_moment_of_the_claim_is_not_lost(open_store: OpenStore):
+    stores = [await open_store(), await open_store()]
+    for number in range(20):
+        place = thread(number)
+        await add(stores[0], message(thread=place))
+
+        async def stop(place: ThreadId = place) -> int:
+            async with stores[1].unit() as unit:
+                return await unit.inbox.mark(Mark.STOP, thread=place, author=ANN)
+
+        early, marked = await asyncio.gather(claims(stores[0]), stop())
+        assert marked == 1
+        # A row that is being marked is passed over by the claim, which then finds it the next time.
+        (taken,) = early or await claims(stores[0])
+        async with stores[0].unit() as unit:
+            assert (await unit.inbox.renew([taken], LEASE)) == {taken.id: Mark.STOP}
+
+
+async def test_a_stale_owner_can_not_take_the_reply_back(open_store: OpenStore):
+    here, there = await open_store(), await open_store()
+    await add(here, message())
+    stale = await claim(here, owner="stale", lease=timedelta(seconds=-1))
+    async with there.unit() as unit:
+        await unit.inbox.reap()
+    fresh = await claim(there, owner="fresh")
+    delivery = await begin(there, fresh)
+    try:
+        await begin(here, stale)
+    except LeaseLost:
+        pass
+    else:
+        raise AssertionError("the stale owner took the reply over")
+    await deliver(there, await finish(there, fresh, delivery))
+
+
+async def test_finished_rows_are_forgotten_in_time_and_others_are_not(open_store: OpenStore):
+    store = await open_store()
+    for event in (message("old"), command(CommandName.HELP)):
+        await add(store, event)
+        taken = await claim(store)
+        async with store.unit() as unit:
+            await unit.inbox.finish(taken)
+    waiting = message("waiting")
+    await add(store, waiting)
+    assert await store.purge(timedelta(hours=1)) == 0
+    assert await store.purge(timedelta(seconds=-1)) == 2
+    assert (await claim(store)).event == waiting
+
+
+async def test_a_message_whose_row_is_forgotten_is_still_known(open_store: OpenStore):
+    store = await open_store()
+    said = message()
+    await add(store, said)
+    taken = await claim(store)
+    async with store.unit() as unit:
+        await unit.inbox.finish(taken)
+    await store.purge(timedelta(seconds=-1))
+    assert [receipt.is_new for receipt in await add(store, said)] == [False]
+
+
+async def test_an_unreadable_row_is_buried_and_the_next_is_answered(open_store: OpenStore):
+    store = await open_store()
+    await add(store, message("broken"))
+    await add(store, message("fine"))
+    await add(store, Command(id="c", thread=thread(1), author=ANN, sent_at=message().sent_at, name=CommandName.HELP))
+    await store._database.fetch("UPDATE messages SET body = body || 'x' WHERE seq = 1")
+    (other,) = await claims(store)
+    assert isinstance(other.event, Command)
+    fine = await claim(store)
+    assert isinstance(fine.event, Message)
+    assert (fine.event.text, fine.event.thread) == ("fine", ROOM)

@@ -1,0 +1,72 @@
+"""Migrations: up, down, safe side by side, and saying the same as core.store.tables."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from core.errors import NotStored
+from core.store import schema
+from core.store.database import conninfo
+from tests.postgres import database
+
+
+@pytest.fixture
+def empty():
+    with database(of="template1") as url:
+        yield url
+
+
+def tables(url: str) -> set[str]:
+    with psycopg.connect(conninfo(url)) as connection:
+        rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    return {name for (name,) in rows}
+
+
+def test_an_empty_database_is_brought_to_the_newest_shape_once(empty: str):
+    heard: list[str] = []
+    assert schema.current(empty) == ""
+    schema.upgrade_now(empty, heard.append)
+    assert schema.current(empty) == schema.head() == "0001"
+    assert heard == ["The first tables: what is said, answered, rated, queued and sealed."]
+    schema.upgrade_now(empty, heard.append)
+    assert len(heard) == 1
+
+
+def test_migrations_say_what_the_tables_say(empty: str):
+    schema.upgrade_now(empty)
+    schema.check_now(empty)
+
+
+def test_what_goes_up_comes_down_and_goes_up_again(empty: str):
+    schema.upgrade_now(empty)
+    before = tables(empty)
+    schema.downgrade_now(empty, "base")
+    assert tables(empty) == {"alembic_version"}
+    schema.upgrade_now(empty)
+    assert tables(empty) == before
+
+
+def test_several_processes_may_migrate_at_once(empty: str):
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(schema.upgrade_now, [empty] * 4))
+    assert schema.current(empty) == schema.head()
+
+
+def test_every_migration_is_bounded(empty: str):
+    """The template of a new migration and every one there is give up on a lock instead of holding up the house."""
+    from importlib.resources import files
+
+    folder = files("migrations")
+    scripts = [path for path in (folder / "versions").iterdir() if path.name.endswith(".py")]
+    for path in (folder / "script.py.mako", *scripts):
+        text = path.read_text(encoding="utf-8")
+        assert text.count("    bounds()\n") == 2
+        assert "lock_timeout" in text
+        assert "statement_timeout" in text
+
+
+def test_a_database_that_is_away_is_told_without_its_password():
+    with pytest.raises(NotStored) as caught:
+        schema.upgrade_now("postgresql://user:canary@127.0.0.1:1/none")
+    assert "canary" not in str(caught.value)

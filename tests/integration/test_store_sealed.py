@@ -1,0 +1,210 @@
+"""Nothing readable at rest, and nothing that was tampered with is believed."""
+
+import asyncio
+import re
+import secrets
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from core.errors import Misconfigured, Unreadable
+from core.message import Author, CommandName, LastReplyTo, PartId, ReplyId, ThreadId
+from core.ports import Draft, State
+from core.store import Keys, PostgresStore, embedded
+from core.store.database import conninfo
+from tests.integration.conftest import OpenStore
+from tests.store_moves import ANN, BOB, ROOM, add, answered, begin, claim, claims, command, finish, message, vote
+
+CANARY = "canary"
+
+
+def programs() -> Iterator[str]:
+    try:
+        yield str(embedded.programs() / "pg_dump")
+    except Misconfigured:
+        yield "pg_dump"
+
+
+def dump(url: str) -> str:
+    return subprocess.run(
+        [next(programs()), "--inserts", conninfo(url)], check=True, capture_output=True, text=True, timeout=30
+    ).stdout
+
+
+def canaries(number: int) -> dict[str, str]:
+    names = ("user", "name", "workspace", "channel", "thread", "message", "text", "address", "reply", "part", "comment")
+    return {name: f"{CANARY}{number}{name}" for name in names}
+
+
+async def fill(store: PostgresStore, number: int) -> None:
+    """Every kind of thing that is stored, full of words that must not be found again."""
+    word = canaries(number)
+    author = Author("console", word["workspace"], word["user"], word["name"], "zh-CN")
+    thread = ThreadId("console", word["workspace"], word["channel"], word["thread"])
+    part = PartId("console", word["workspace"], word["channel"], word["part"])
+    question = message(
+        word["text"], id=word["message"], author=author, thread=thread, return_address={"url": word["address"]}
+    )
+    reply_id = await answered(store, question, word["reply"], State.DELIVERING, part)
+    thumb = vote(part, 1, author=author, reason=word["comment"], comment=word["comment"])
+    await add(store, thumb, vote(LastReplyTo(author, thread), author=author, id=word["message"] + "v"))
+    async with store.unit() as unit:
+        await unit.ratings.record(thumb)
+    order = command(CommandName.CODE, args=word["text"], author=author, thread=thread, id=word["message"] + "c")
+    await answered(store, order, word["reply"], replaces=reply_id)
+    await add(store, message(word["text"], author=author, thread=thread, id=word["message"] + "2"))
+    growing = await claim(store)
+    delivery = await begin(store, growing)
+    await store.drafts.save(Draft(growing.reply_id, 1, word["reply"], status=word["reply"]))
+    async with store.unit() as unit:
+        await unit.outbox.state(delivery, {"stream": word["part"]})
+        await unit.outbox.bury(delivery, word["reply"])
+        await unit.inbox.bury(growing, word["text"])
+    await store.secrets.put(word["name"], word["text"].encode())
+
+
+async def test_a_dump_tells_nothing(open_store: OpenStore, database_url: str):
+    store = await open_store()
+    for number in range(3):
+        await fill(store, number)
+    await add(store, command(CommandName.HELP, args=CANARY, id=CANARY), message(CANARY, id=CANARY + "m"))
+    text = dump(database_url)
+    assert "INSERT INTO public.votes" in text
+    assert "INSERT INTO public.drafts" in text
+    assert CANARY not in text
+    assert CANARY.encode().hex() not in text
+    in_hex = "".join(bytes.fromhex(found).decode("latin-1") for found in re.findall(r"'\\x([0-9a-f]+)'", text))
+    assert CANARY not in in_hex
+    assert "zh-CN" not in text + in_hex
+
+
+async def test_equal_words_of_two_persons_leave_nothing_equal(open_store: OpenStore, database_url: str):
+    store = await open_store()
+    await add(store, message("same", author=ANN), message("same", author=BOB))
+    rows = await store._database.fetch("SELECT author, substr(body, 6) FROM messages")
+    assert len({author for author, _ in rows}) == 2
+    assert len({body for _, body in rows}) == 2
+
+
+async def swap(store: PostgresStore, table: str, column: str, key: str) -> None:
+    await store._database.fetch(
+        f"UPDATE {table} SET {column} = other.{column} FROM {table} other WHERE other.{key} <> {table}.{key}"
+    )
+
+
+async def test_two_swapped_questions_are_both_refused(open_store: OpenStore):
+    writer = await open_store()
+    first, second = [await answered(writer, message(text)) for text in ("one", "two")]
+    await swap(writer, "messages", "body", "id")
+    store = await open_store()
+    for reply_id in (first, second):
+        with pytest.raises(Unreadable):
+            await question(store, reply_id)
+    with pytest.raises(Unreadable):
+        await store.archive.entries(ROOM, ANN, limit=9)
+
+
+async def question(store: PostgresStore, reply_id: ReplyId) -> None:
+    async with store.unit() as unit:
+        await unit.replies.question(reply_id)
+
+
+async def test_two_swapped_answers_are_both_refused(open_store: OpenStore):
+    writer = await open_store()
+    replies = [await answered(writer, message(text), text) for text in ("one", "two")]
+    await swap(writer, "replies", "body", "id")
+    for store in (writer, await open_store()):  # one has them in its memory, the other has not
+        for reply_id in replies:
+            with pytest.raises(Unreadable):
+                await store.archive.reply(reply_id, ANN)
+
+
+async def test_a_key_moved_to_another_person_opens_nothing(open_store: OpenStore):
+    writer = await open_store()
+    replies = [await answered(writer, message(author=author), "42") for author in (ANN, BOB)]
+    await swap(writer, "keys", "wrapped", "id")
+    store = await open_store()
+    for reply_id, author in zip(replies, (ANN, BOB), strict=True):
+        with pytest.raises(Unreadable):
+            await store.archive.reply(reply_id, author)
+
+
+async def test_no_changed_byte_goes_unseen(open_store: OpenStore):
+    writer = await open_store()
+    reply_id = await answered(writer, message(), "42")
+    rows = await writer._database.fetch("SELECT body FROM replies")
+    body = rows[0][0]
+    for place in range(len(body)):
+        changed = bytearray(body)
+        changed[place] ^= 1 << secrets.randbelow(8)
+        await writer._database.fetch("UPDATE replies SET body = %(body)s", {"body": bytes(changed)})
+        with pytest.raises(Unreadable):
+            await writer.archive.reply(reply_id, ANN)
+
+
+async def test_a_value_moved_to_another_column_is_refused(open_store: OpenStore):
+    store = await open_store()
+    reply_id = await answered(store, message(), "42")
+    await store._database.fetch("UPDATE replies SET about = body")
+    with pytest.raises(Unreadable):
+        await store.archive.reply(reply_id, ANN)
+
+
+async def test_another_key_does_not_open_the_house(open_store: OpenStore):
+    await open_store(Keys(1, {1: b"a" * 32}))
+    with pytest.raises(Unreadable):
+        await open_store(Keys(1, {1: b"b" * 32}))
+    with pytest.raises(Unreadable, match="id 1"):
+        await open_store(Keys(2, {2: b"b" * 32}))
+
+
+async def test_a_new_key_reads_what_the_old_one_wrapped_and_can_take_over(open_store: OpenStore):
+    old = await open_store(Keys(1, {1: b"a" * 32}))
+    question = message("one")
+    reply_id = await answered(old, question, "42")
+    both = await open_store(Keys(2, {1: b"a" * 32, 2: b"b" * 32}))
+    assert [receipt.is_new for receipt in await add(both, question)] == [False]
+    reply = await both.archive.reply(reply_id, ANN)
+    assert reply is not None
+    assert await both.rewrap() == 2  # Ann's and the index's
+    assert await both.rewrap() == 0
+    new = await open_store(Keys(2, {2: b"b" * 32}))
+    assert await new.archive.reply(reply_id, ANN) == reply
+
+
+async def test_two_processes_that_start_at_once_agree_on_every_id(open_store: OpenStore):
+    stores = await asyncio.gather(*(open_store() for _ in range(4)))
+    said = message()
+    receipts = await asyncio.gather(*(add(store, said) for store in stores))
+    assert len({receipt.reply_id for (receipt,) in receipts}) == 1
+    assert len(await claims(stores[0])) == 1
+    taken = await asyncio.gather(*(store.archive.threads(ANN, limit=1) for store in stores))
+    assert len(set(taken)) == 1
+
+
+async def test_a_person_met_by_two_processes_at_once_has_one_key(open_store: OpenStore):
+    stores = await asyncio.gather(*(open_store() for _ in range(3)))
+    await asyncio.gather(*(add(store, message(str(place))) for place, store in enumerate(stores)))
+    assert len(await stores[0].archive.entries(ROOM, ANN, limit=9)) == 3
+    reader = await open_store()
+    assert len(await reader.archive.entries(ROOM, ANN, limit=9)) == 3
+
+
+async def test_a_finished_row_keeps_no_payload(open_store: OpenStore):
+    store = await open_store()
+    await add(store, vote(ReplyId("0" * 32)))
+    (taken,) = await claims(store, lane="control")
+    async with store.unit() as unit:
+        await unit.inbox.finish(taken)
+    assert await store._database.fetch("SELECT count(*) FROM inbox WHERE payload IS NULL") == [(1,)]
+
+
+async def test_an_ended_draft_leaves_no_row(open_store: OpenStore):
+    store = await open_store()
+    await add(store, message())
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    await store.drafts.save(Draft(taken.reply_id, 1, "4"))
+    await finish(store, taken, delivery)
+    assert await store._database.fetch("SELECT count(*) FROM drafts") == [(0,)]
