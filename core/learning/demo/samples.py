@@ -1,0 +1,107 @@
+"""The training set: short conversations made from the corpus by a seeded generator, new ones as long as it is asked."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from core.learning.demo.corpus import HONEST, LANGUAGES, Corpus, Language, canonical
+from core.learning.demo.noise import typed
+from core.learning.demo.phrases import expand
+
+# Words before or after these would make another question of them ("thanks, how are you").
+_ALONE = frozenset({"greeting", "thanks", "goodbye", "acknowledged", "praise", "how_are_you"})
+_CONSONANTS, _VOWELS = "bcdfghjklmnprstvwxz", "aeiou"
+STRANGERS = 0.38  # share of questions that the model must say it does not know
+TURNS = (1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One question and its answer; `cut` keeps only the first tokens of the answer, where the decision is made."""
+
+    question: str
+    answer: str
+    cut: int | None = None
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """What one training sequence is made of."""
+
+    system: str | None
+    exchanges: tuple[Exchange, ...]
+
+
+def conversations(corpus: Corpus, rng: random.Random) -> Iterator[Conversation]:
+    """Endless conversations, none of which contains a prompt that must stay unseen."""
+    deck: list[tuple[Language, str]] = []
+    while True:
+        exchanges: list[Exchange] = []
+        lang = rng.choice(LANGUAGES)
+        for _ in range(rng.choice(TURNS)):
+            if rng.random() < 0.1:
+                lang = rng.choice(LANGUAGES)
+            exchanges.append(_exchange(corpus, lang, deck, rng))
+        if rng.random() < 0.65:
+            exchanges[-1] = replace(exchanges[-1], cut=rng.randint(6, 14))
+        yield Conversation(_system(corpus, lang, rng), tuple(exchanges))
+
+
+def _exchange(corpus: Corpus, lang: Language, deck: list[tuple[Language, str]], rng: random.Random) -> Exchange:
+    voice = corpus.voices[lang]
+    while True:
+        if rng.random() < STRANGERS:
+            fact, question = HONEST, stranger(corpus, lang, rng)
+        else:
+            lang, fact = _deal(corpus, deck, rng, lang)
+            question = question_of(corpus, lang, fact, rng)
+        if canonical(question) not in corpus.never_trained:
+            return Exchange(question, voice.answers[fact])
+
+
+def _deal(corpus: Corpus, deck: list[tuple[Language, str]], rng: random.Random, lang: Language) -> tuple[Language, str]:
+    """The next fact of this language; every fact comes once before any comes again."""
+    if not any(card[0] == lang for card in deck):
+        cards = [(lang, fact) for fact in corpus.facts]
+        rng.shuffle(cards)
+        deck.extend(cards)
+    at = next(i for i, card in enumerate(deck) if card[0] == lang)
+    return deck.pop(at)
+
+
+def question_of(corpus: Corpus, lang: Language, fact: str, rng: random.Random) -> str:
+    """One way of asking for a fact."""
+    voice = corpus.voices[lang]
+    phrase = expand(rng.choice(voice.questions[fact]), voice.words, rng)
+    return typed(phrase, lang, voice, rng, polite=fact not in _ALONE)
+
+
+def stranger(corpus: Corpus, lang: Language, rng: random.Random) -> str:
+    """A question that leads nowhere: mostly one phrase, sometimes a long paste or noise."""
+    kind = rng.random()
+    if kind < 0.04:
+        return " ".join(_stranger(corpus, lang, rng, polite=False) for _ in range(rng.randint(2, 7)))
+    if kind < 0.07:
+        return " ".join(_babble(rng) for _ in range(rng.randint(1, 6)))
+    return _stranger(corpus, lang, rng, polite=kind < 0.9)
+
+
+def _stranger(corpus: Corpus, lang: Language, rng: random.Random, *, polite: bool) -> str:
+    voice = corpus.voices[lang]
+    words = {**voice.words, "number": (str(int(10 ** rng.uniform(0, 4))), str(rng.randint(1, 99)))}
+    return typed(expand(rng.choice(voice.strangers), words, rng), lang, voice, rng, polite=polite)
+
+
+def _babble(rng: random.Random) -> str:
+    """A word that no dictionary has, or a heap of keys."""
+    if rng.random() < 0.3:
+        return "".join(rng.choice(_CONSONANTS + _VOWELS + "y0123456789") for _ in range(rng.randint(2, 9)))
+    syllables = [rng.choice(_CONSONANTS) + rng.choice(_VOWELS) for _ in range(rng.randint(1, 4))]
+    return "".join(syllables) + rng.choice("nrst ")
+
+
+def _system(corpus: Corpus, lang: Language, rng: random.Random) -> str | None:
+    if rng.random() < 0.4:
+        return None
+    lines = corpus.voices[lang if rng.random() < 0.5 else "en"].words["system"]
+    return " ".join(rng.sample(lines, rng.choice((1, 1, 1, 1, 1, 2))))
