@@ -58,10 +58,11 @@ class Desk:
         return verify(webhook, self.settings, newcomer=lambda: secrets.token_hex(16), locale=self.language(webhook))
 
     def introduction(self, visitor: Visitor) -> dict[str, str]:
-        """The headers that make a newcomer's browser or program known from here on."""
-        if not visitor.is_new:
+        """The headers that make a newcomer known from here on, and remind whoever is of their CSRF token."""
+        if not visitor.cookie:
             return {}
-        return {"Set-Cookie": cookie_header(visitor, self.settings), "X-CSRF-Token": visitor.csrf}
+        cookie = {"Set-Cookie": cookie_header(visitor, self.settings)} if visitor.is_new else {}
+        return {**cookie, "X-CSRF-Token": visitor.csrf}
 
     async def take(self, webhook: Webhook, visitor: Visitor, accept: Accept) -> Taken:
         """Has the events of a POST written down; raises Problem or NotStored."""

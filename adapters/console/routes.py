@@ -297,11 +297,11 @@ def _entry(entry: Entry) -> dict[str, Any]:
     rating = {None: "none", 1: "down", 5: "up"}.get(entry.vote.score, "none") if entry.vote else "none"
     return {
         "cursor": entry.cursor,
-        "prompt": entry.question,
+        "question": entry.question,
         "sent_at": entry.sent_at.isoformat(),
         "reply_id": entry.reply_id,
         "state": State.DONE if entry.state is State.DELIVERING else entry.state or "waiting",
-        "response": entry.answer,
+        "answer": entry.answer,
         "model": entry.model,
         "source": entry.source,
         "rating": rating,

@@ -68,6 +68,6 @@ def test_rating_stopping_and_answering_again_are_taken(printed):
 def test_what_was_said_can_be_read(printed):
     threads, thread, model = objects(printed[5])
     assert len(threads["threads"]) == 2
-    assert [entry["prompt"] for entry in thread["entries"]] == ["Hello", "What can you do?"]
+    assert [entry["question"] for entry in thread["entries"]] == ["Hello", "What can you do?"]
     assert thread["entries"][0]["rating"] == "none", "the answer that was rated has been written again"
     assert model["is_ready"]

@@ -37,8 +37,9 @@ class Visit:
 
     def _remember(self, response) -> None:
         if "X-CSRF-Token" in response.headers:
-            cookie = response.headers["Set-Cookie"].partition(";")[0]
-            self.headers = {"Cookie": cookie, "X-CSRF-Token": response.headers["X-CSRF-Token"]}
+            self.headers["X-CSRF-Token"] = response.headers["X-CSRF-Token"]
+        if "Set-Cookie" in response.headers:
+            self.headers["Cookie"] = response.headers["Set-Cookie"].partition(";")[0]
 
     async def ask(self, prompt: str, **payload: str) -> dict[str, str]:
         """Where the answer will be found; nobody has begun to write it."""
@@ -146,7 +147,7 @@ async def test_a_failed_turn_is_answered_with_its_sentence(visit, house):
     asked = await visit.ask("Hi")
     await house.answer(ReplyId(asked["reply_id"]), "Something went wrong.", state=State.FAILED, source="house")
     thread = await (await visit.get(f"/threads/{asked['thread']}")).json()
-    assert [(e["response"], e["source"], e["state"]) for e in thread["entries"]] == [
+    assert [(e["answer"], e["source"], e["state"]) for e in thread["entries"]] == [
         ("Something went wrong.", "house", "failed")
     ]
 
@@ -228,9 +229,9 @@ async def test_a_thread_is_read_from_its_end(visit):
     asked = await visit.ask("one")
     await visit.ask("two", thread=asked["thread"])
     entries = (await (await visit.get(f"/threads/{asked['thread']}")).json())["entries"]
-    assert [(entry["prompt"], entry["state"]) for entry in entries] == [("one", "waiting"), ("two", "waiting")]
+    assert [(entry["question"], entry["state"]) for entry in entries] == [("one", "waiting"), ("two", "waiting")]
     before = await visit.get(f"/threads/{asked['thread']}?before={entries[1]['cursor']}")
-    assert [entry["prompt"] for entry in (await before.json())["entries"]] == ["one"]
+    assert [entry["question"] for entry in (await before.json())["entries"]] == ["one"]
 
 
 async def test_the_model_that_answers_is_named(visit, house):
@@ -260,7 +261,7 @@ async def test_whoever_leaves_early_leaves_the_answer_alone(visit, house, caplog
     (await visit.get(asked["events"])).close()
     await asyncio.sleep(0.15)  # three heartbeats: the first that can't be written ends the stream
     await house.answer(ReplyId(asked["reply_id"]), "Hello.")
-    assert (await (await visit.get(f"/threads/{asked['thread']}")).json())["entries"][0]["response"] == "Hello."
+    assert (await (await visit.get(f"/threads/{asked['thread']}")).json())["entries"][0]["answer"] == "Hello."
     assert not caplog.records
 
 
@@ -392,7 +393,9 @@ async def test_a_program_on_this_machine_is_introduced_with_its_first_call(answe
     response = await visit.post("/chat", {"prompt": "Hi"})
     assert "HttpOnly" in response.headers["Set-Cookie"]
     assert visit.headers.keys() == {"Cookie", "X-CSRF-Token"}
-    assert "Set-Cookie" not in (await visit.post("/chat", {"prompt": "Hi"})).headers
+    again = await visit.post("/chat", {"prompt": "Hi"})
+    assert "Set-Cookie" not in again.headers
+    assert again.headers["X-CSRF-Token"] == visit.headers["X-CSRF-Token"]
 
 
 async def test_a_cookie_without_the_csrf_token_does_nothing(visit, house):
