@@ -1,6 +1,7 @@
 """A real `parley serve` in a process of its own, on a free port of the loopback interface."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -8,7 +9,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import weakref
 from pathlib import Path
+from tempfile import mkdtemp
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,6 +31,10 @@ class Server:
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / "server.log"
         self._settings = settings
+        # Beside pytest's folders, which are closed to the user the embedded database runs as where tests run as root.
+        self._data = Path(mkdtemp(prefix="parley-test-"))
+        self._data.chmod(0o755)
+        weakref.finalize(self, shutil.rmtree, self._data, ignore_errors=True)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, wait: float = 90) -> "Server":
@@ -35,7 +42,7 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PARLEY_", "DATABASE_URL"))}
         environment = kept | {
-            "PARLEY_DATA_DIR": str(self.folder / "var"),
+            "PARLEY_DATA_DIR": str(self._data / "var"),
             "PARLEY_SERVER__PORT": str(self.port),
             "PYTHONPATH": str(ROOT),
             **self._settings,

@@ -5,7 +5,6 @@ import os
 import re
 from contextlib import asynccontextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pytest
@@ -39,21 +38,19 @@ SAYS = {
 
 
 @pytest.fixture(scope="module")
-def rambler():
+def rambler(tmp_path_factory):
     """A server whose model says nonsense and goes on for minutes."""
-    with TemporaryDirectory(prefix="parley-rambler-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # where the tests run as root, the embedded database runs as another user
-        settings = {
-            "PARLEY_ENGINE__MODEL": str(save_rambler(folder / "model")),
-            "PARLEY_ENGINE__DTYPE": "float32",
-            "PARLEY_ANSWERS__TEMPERATURE": "0",
-            "PARLEY_ANSWERS__MAX_NEW_TOKENS": "8000",
-            "PARLEY_TURNS__LEASE_SECONDS": "2",
-        }
-        server = Server(folder, **settings).start()
-        yield server
-        assert server.stop() == 0
+    folder = tmp_path_factory.mktemp("rambler")
+    settings = {
+        "PARLEY_ENGINE__MODEL": str(save_rambler(folder / "model")),
+        "PARLEY_ENGINE__DTYPE": "float32",
+        "PARLEY_ANSWERS__TEMPERATURE": "0",
+        "PARLEY_ANSWERS__MAX_NEW_TOKENS": "8000",
+        "PARLEY_TURNS__LEASE_SECONDS": "2",
+    }
+    server = Server(folder, **settings).start()
+    yield server
+    assert server.stop() == 0
 
 
 def save_rambler(folder: Path) -> Path:
@@ -207,7 +204,7 @@ async def test_a_conversation_and_its_rating_are_found_again(server, tmp_path, l
         await until_finished(exchange)
         await expect(exchange.locator(".words")).not_to_be_empty()
 
-        await exchange.locator("[data-rating=down]").click()
+        await exchange.locator("button[data-rating=down]").click()
         await exchange.locator("[data-reason=incomplete]").click()
         await exchange.locator(".comment").fill(says["comment"])
         await picture(page, tmp_path, f"rating-{language}-{theme}")
@@ -221,8 +218,8 @@ async def test_a_conversation_and_its_rating_are_found_again(server, tmp_path, l
         await expect(page.locator(".exchange")).to_have_count(2)
         await expect(found.locator(".question")).to_contain_text(says["follow_up"])
         assert await found.locator(".words").inner_text() == answer
-        await expect(found.locator("[data-rating=down]")).to_have_attribute("aria-pressed", "true")
-        await expect(found.locator("[data-rating=up]")).to_have_attribute("aria-pressed", "false")
+        await expect(found.locator("button[data-rating=down]")).to_have_attribute("aria-pressed", "true")
+        await expect(found.locator("button[data-rating=up]")).to_have_attribute("aria-pressed", "false")
         await expect(found.locator(".said")).to_have_text(says["comment"])
         await picture(page, tmp_path, f"chat-{language}-{theme}")
 
@@ -238,9 +235,9 @@ async def test_the_page_can_be_used_from_the_keyboard_alone(server):
         assert await exchange.locator(".question p").inner_text() == "What is\nParley?"
         await until_finished(exchange)
         await expect(page.locator("#announcer")).to_contain_text("The answer is complete.")
-        await exchange.locator("[data-rating=up]").focus()
+        await exchange.locator("button[data-rating=up]").focus()
         await page.keyboard.press("Space")
-        await expect(exchange.locator("[data-rating=up]")).to_have_attribute("aria-pressed", "true")
+        await expect(exchange.locator("button[data-rating=up]")).to_have_attribute("aria-pressed", "true")
 
 
 async def test_the_page_fits_a_phone_and_changes_its_looks(server, tmp_path):
