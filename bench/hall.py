@@ -4,11 +4,13 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from time import perf_counter
 
 from bench.database import fetch
+from bench.until import until
 from bot.telemetry import PrometheusMetrics
 from core.answer import answer_with
 from core.engine import EchoEngine
@@ -21,7 +23,7 @@ from core.turn import SamplingParams, compose
 
 DOOR = "bench"
 CONTEXT = 2048  # words: the history is cut where a small model would cut it
-_WORDS = "the answer to this question is known to those who asked it before and read what was said".split()
+_WORDS = ("the", "answer", "to", "this", "question", "is", "known", "to", "those", "who", "asked", "it", "before")
 
 
 class NotingEngine(EchoEngine):
@@ -103,9 +105,12 @@ class BenchHall:
     async def until_delivered(self, ids: Iterable[str], timeout: float = 60) -> None:
         """Raises TimeoutError where one of these messages has had no text by then."""
         waiting = set(ids)
-        async with asyncio.timeout(timeout):
-            while waiting := waiting - self.door.first_text.keys():
-                await asyncio.sleep(0.01)
+
+        async def are_all_here() -> bool:
+            waiting.difference_update(self.door.first_text)
+            return not waiting
+
+        await until(are_all_here, timeout=timeout)
 
     def latencies(self, ids: Iterable[str]) -> list[float]:
         """Milliseconds from the start of the intake to the first text."""
@@ -147,7 +152,7 @@ def number_of(text: str) -> int:
 
 
 def out_of_order(threads: Iterable[list[int]]) -> int:
-    return sum(later <= earlier for numbers in threads for earlier, later in zip(numbers, numbers[1:], strict=False))
+    return sum(later <= earlier for numbers in threads for earlier, later in pairwise(numbers))
 
 
 async def at_rate(hall: BenchHall, messages: Iterable[Message], per_second: float, *, seed: int = 1) -> list[str]:

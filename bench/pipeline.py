@@ -11,6 +11,7 @@ from bench import rival
 from bench.database import Server, server
 from bench.hall import BenchHall, at_rate, bench_hall, message
 from bench.report import Figure, Progress, at_least, at_most, none_of, percentile, report, told
+from bench.until import until
 from core.message import Message
 from core.store import Keys
 
@@ -94,8 +95,7 @@ async def _turns_per_second(hall: BenchHall, asked: Sequence[Message], progress:
     await asyncio.gather(*(store(thread) for thread in range(THREADS)))
     began = perf_counter()
     async with hall.work():
-        while not await hall.is_drained():
-            await asyncio.sleep(0.05)
+        await until(hall.is_drained, timeout=600, every=0.05)
         return len(asked) / (perf_counter() - began)
 
 

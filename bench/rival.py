@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from procrastinate import App, PsycopgConnector
-from psycopg_pool import AsyncConnectionPool
 
 from bench.database import Server, fetch
+from bench.until import until
 from core.store.database import conninfo
 
 # The library's own default is 5 s, for the next job of a thread as for a lost notification.
@@ -39,8 +39,11 @@ async def _timed(app: App, url: str, jobs: int, concurrency: int) -> float:
             concurrency=concurrency, fetch_job_polling_interval=_POLL, install_signal_handlers=False, wait=True
         )
     )
-    while (await fetch(url, _UNFINISHED))[0][0]:
-        await asyncio.sleep(0.05)
+
+    async def is_drained() -> bool:
+        return not (await fetch(url, _UNFINISHED))[0][0]
+
+    await until(is_drained, timeout=600, every=0.05)
     seconds = perf_counter() - began
     worker.cancel()
     await asyncio.gather(worker, return_exceptions=True)

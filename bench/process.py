@@ -1,0 +1,83 @@
+"""Servers for benchmarks and fault tests to start, kill and start again: real processes on free local ports."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parents[1]
+_READY_SECONDS = 90
+
+
+class ServerProcess:
+    """`python -m MODULE ARGUMENTS` with these settings; its log is kept in `folder`. May be started again."""
+
+    def __init__(self, folder: Path, module: str, arguments: Sequence[str], settings: dict[str, str]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.owner = ""
+        self.log = folder / f"server-{self.port}.log"
+        self._command = [sys.executable, "-m", module, *arguments]
+        self._folder = folder
+        self._settings = settings
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    async def start(self) -> None:
+        """Returns once it answers; raises RuntimeError with its log where it does not."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, cwd=self._folder, env=self._environment(), stdout=asyncio.subprocess.PIPE, stderr=log
+            )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(_READY_SECONDS):
+            line = await self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the server ended by itself:\n{self.log.read_text(errors='replace')}")
+        self.owner = json.loads(line)["owner"]
+
+    async def kill(self) -> None:
+        """kill -9: it has no chance to tidy up."""
+        assert self._process is not None
+        self._process.kill()
+        await self._process.wait()
+
+    async def stop(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGTERM)
+            await self._process.wait()
+
+    def _environment(self) -> dict[str, str]:
+        foreign = ("PARLEY_", "DATABASE_URL")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
+        return kept | {
+            "PYTHONPATH": str(_ROOT),
+            "PARLEY_DATA_DIR": str(self._folder / "var"),
+            "PARLEY_SERVER__PORT": str(self.port),
+            **self._settings,
+        }
+
+
+@asynccontextmanager
+async def running(*processes: ServerProcess) -> AsyncGenerator[None, None]:
+    """All of them started, and all of them ended in the end, however it comes."""
+    try:
+        await asyncio.gather(*(process.start() for process in processes))
+        yield
+    finally:
+        await asyncio.gather(*(process.stop() for process in processes))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
