@@ -48,7 +48,10 @@ def load(source: str, *, device: str, dtype: str, context: int, is_demo: bool) -
             local_files_only=is_folder,
         )
     except (OSError, ValueError, ImportError) as error:
-        raise Misconfigured(f"The model {source} could not be loaded: {_first_line(error)}") from error
+        raise Misconfigured(
+            f"The model {source} could not be loaded ({_first_line(error)}). Name a folder with config.json, "
+            "tokenizer.json and *.safetensors, or the hub id of a model that was pulled before."
+        ) from error
     text_config = config.get_text_config()
     context = min(context, text_config.max_position_embeddings)
     _check_attention(text_config)

@@ -23,8 +23,8 @@ class LocalEngine:
     """Runs a checkpoint with its own scheduler. torch and transformers are imported by `start()`, in its thread.
 
     `source` is a folder or a hub id; `slots` answers are generated at once and `max_waiting` requests may wait for a
-    slot; `threads` are processor threads, 0 for one per core; `context` bounds what is read and written together,
-    in tokens, where the model itself would allow more.
+    slot; `threads` are processor threads, 0 for as many as suit the model; `context` bounds, in tokens, what is read
+    and written together where the model itself would allow more.
     """
 
     def __init__(

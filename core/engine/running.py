@@ -16,6 +16,9 @@ from core.errors import Malformed, TooLong
 from core.ports import Conversation
 from core.turn import SamplingParams
 
+TINY = 64 * 2**20
+"""Bytes of weights up to which one thread is as fast as several: 16 million parameters in float32."""
+
 
 class Running:
     """Prompts are made by any thread, `run()` belongs to one."""
@@ -27,8 +30,8 @@ class Running:
         self._threads = threads
 
     def run(self) -> None:
-        if self._threads:
-            torch.set_num_threads(self._threads)
+        if threads := self._threads or self._few():
+            torch.set_num_threads(threads)
         self.scheduler.run()
 
     def count(self, conversation: Conversation) -> int:
@@ -54,6 +57,14 @@ class Running:
         sequence = Sequence(prompt, sampler, text, self.checkpoint.ends, model.version, tell)
         self.scheduler.submit(sequence)
         return sequence
+
+    def _few(self) -> int:
+        """1 for a tiny model on a processor, else 0, torch's own choice.
+
+        Its steps are so short that several threads would mostly wait for each other, and for whatever else runs here.
+        """
+        network = self.checkpoint.network
+        return int(network.device.type == "cpu" and network.get_memory_footprint() <= TINY)
 
     def _reasoning(self, prompt: list[int]) -> Reasoning | None:
         prompts = self.checkpoint.prompts
