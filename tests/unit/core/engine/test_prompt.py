@@ -14,6 +14,30 @@ STRICT = (
     "<|{{ message.role }}|>{{ message.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
+# As the families' own tokenizer_config.json has them, shortened to what text needs.
+FAMILIES = {
+    "r1": (
+        "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% endif %}{% endfor %}"
+        "{% for m in messages %}{% if m.role == 'user' %}{{ '<｜User｜>' + m.content }}{% elif m.role == 'assistant' %}"
+        "{{ '<｜Assistant｜>' + m.content.split('</think>')[-1] + eos_token }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<｜Assistant｜><think>\n' }}{% endif %}",
+        "<s>brief<｜User｜>Hello<｜Assistant｜>today</s><｜User｜>thread<｜Assistant｜><think>",
+    ),
+    "llm-chat": (
+        "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ 'User: ' + m.content + '\n\n' }}"
+        "{% elif m.role == 'assistant' %}{{ 'Assistant: ' + m.content + eos_token }}"
+        "{% elif m.role == 'system' %}{{ m.content + '\n\n' }}{% endif %}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}",
+        "<s>brief User: Hello Assistant: today</s>User: thread Assistant:",
+    ),
+    "coder": (
+        "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% elif m.role == 'user' %}"
+        "{{ '### Instruction:\n' + m.content + '\n' }}{% else %}{{ '### Response:\n' + m.content + '\n<|EOT|>\n' }}"
+        "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '### Response:' }}{% endif %}",
+        "<s>brief### Instruction: Hello ### Response: today <|EOT|> ### Instruction: thread ### Response:",
+    ),
+}
+
 
 def prompts(template: str = TEMPLATE) -> Prompts:
     return Prompts(tiny_tokenizer(template))
@@ -28,6 +52,16 @@ def test_a_prompt_begins_with_one_bos_and_ends_where_the_assistant_speaks():
     assert ids.count(SPECIAL.index("<s>")) == 1
     assert ids[0] == SPECIAL.index("<s>")
     assert ids[-1] == SPECIAL.index("<|assistant|>")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_each_family_is_spoken_to_as_it_was_trained(family):
+    template, expected = FAMILIES[family]
+    marks = ["<think>", "</think>", "<｜User｜>", "<｜Assistant｜>", "<|EOT|>", "### Instruction:", "### Response:"]
+    tokenizer = tiny_tokenizer(template, [*SPECIAL, *marks, "User:", "Assistant:"])
+    asked = (("system", "brief"), ("user", "Hello"), ("assistant", "today"), ("user", "thread"))
+    text = read(Prompts(tokenizer), *asked).replace("<unk>", "")
+    assert "".join(text.split()) == "".join(expected.split())
 
 
 def test_a_system_prompt_the_template_refuses_is_put_before_the_first_question():
