@@ -64,7 +64,7 @@ def start(data_dir: Path) -> Embedded:
     """
     data = data_dir.expanduser().resolve()
     if os.geteuid() == 0:
-        for path in (data.parent, programs()):
+        for path in (data.parent, programs() / "postgres"):
             _must_be_passable(path)
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _gate(data):

@@ -1,0 +1,131 @@
+"""A turn reads the same rows however much was said before, in the house and in its own thread."""
+
+import psycopg
+
+from core.message import PartId
+from core.ports import Draft, State
+from core.store import Keys, PostgresStore
+from core.store.database import conninfo
+from tests.integration.conftest import OpenStore
+from tests.postgres import database
+from tests.store_moves import (
+    ANN,
+    ATTIC,
+    LEASE,
+    ROOM,
+    add,
+    answered,
+    begin,
+    claim,
+    deliver,
+    finish,
+    history,
+    message,
+    vote,
+)
+
+KEYS = Keys(1, {1: b"k" * 32})
+PART = PartId("console", "home", "web", "part")
+
+# Years of other people's threads, and a long past of this one; none of it is ever opened.
+FILL = """
+    WITH said AS (
+        INSERT INTO messages (id, seq, thread, author, body)
+        SELECT gen_random_uuid(), 10 + place,
+            CASE WHEN place <= %(long)s THEN %(room)s ELSE md5((place / 50)::text)::uuid END,
+            CASE WHEN place <= %(long)s THEN %(ann)s ELSE md5((place / 100)::text)::uuid END, '\\x00'
+        FROM generate_series(1, %(house)s) AS place RETURNING id, seq, thread, author
+    ), queued AS (
+        INSERT INTO inbox (id, reply_id, adapter, lane, thread, author, status, finished_at) OVERRIDING SYSTEM VALUE
+        SELECT seq, id, 'console', 'turn', thread, author, 2, now() FROM said
+    ), replied AS (
+        INSERT INTO replies (id, seq, thread, asker, question, about, body)
+        SELECT id, seq, thread, author, id, '\\x00', decode(repeat('00', 60), 'hex') FROM said
+    ), turned AS (
+        INSERT INTO turns (reply_id, state, received_at) SELECT id, 'done', now() FROM said
+    ), carried AS (
+        INSERT INTO parts (id, reply_id, body) SELECT gen_random_uuid(), id, '\\x00' FROM said
+    ), voted AS (
+        INSERT INTO votes (id, reply_id, author, origin, sent_at, body)
+        SELECT gen_random_uuid(), id, author, 'button', now(), '\\x00' FROM said
+    )
+    INSERT INTO threads (id, owner, asked_at)
+    SELECT DISTINCT ON (thread) thread, author, now() - interval '1 day' FROM said ON CONFLICT DO NOTHING
+"""
+READ = """
+    SELECT relname, seq_tup_read, idx_tup_fetch + COALESCE(seq_tup_read, 0) FROM pg_stat_user_tables
+    WHERE relname IN ('messages', 'inbox', 'outbox', 'replies', 'turns', 'parts', 'votes', 'drafts', 'threads')
+"""
+
+
+def fill(url: str, store: PostgresStore, house: int) -> None:
+    params = {
+        "long": house // 4,
+        "house": house,
+        "room": store._vault.thread(ROOM),
+        "ann": store._vault.person(ANN),
+    }
+    with psycopg.connect(conninfo(url), autocommit=True) as connection:
+        connection.execute(FILL, params)
+        connection.execute("SELECT setval(pg_get_serial_sequence('inbox', 'id'), %(house)s + 100)", params)
+        connection.execute("VACUUM ANALYZE")
+        connection.execute("SELECT pg_stat_reset()")
+
+
+async def live(store: PostgresStore) -> None:
+    """One turn with everything that belongs to it, and what its page shows."""
+    question = message("now")
+    await add(store, question)
+    taken = await claim(store)
+    assert len(await history(store, question)) == 10
+    async with store.unit() as unit:
+        await unit.threads.facts(ROOM)
+        await unit.inbox.renew([taken], LEASE)
+        await unit.inbox.waiting()
+        assert await unit.inbox.reap() == await unit.outbox.reap() == 0
+    delivery = await begin(store, taken)
+    await store.drafts.save(Draft(taken.reply_id, 1, "4"))
+    await store.drafts.latest(taken.reply_id)
+    delivery = await finish(store, taken, delivery, keep=False)
+    async with store.unit() as unit:
+        (delivery,) = await unit.outbox.claim(owner="me", doors=["console"], limit=9, lease=LEASE)
+    await deliver(store, delivery, PART)
+    async with store.unit() as unit:
+        assert await unit.replies.newest(ROOM)
+        assert await unit.replies.question(taken.reply_id)
+        assert await unit.ratings.record(vote(PART, 5))
+        assert await unit.ratings.votes(taken.reply_id)
+        assert await unit.threads.edit(ROOM, question.id, ANN, "then")
+    assert len(await store.archive.entries(ROOM, ANN, limit=10)) == 10
+    assert len(await store.archive.threads(ANN, limit=10)) == 2
+    assert await store.archive.reply(taken.reply_id, ANN)
+
+
+async def rows_read(open_store: OpenStore, house: int) -> dict[str, int]:
+    with database() as url:
+        store = await open_store(KEYS, url)
+        await answered(store, message("the first"))
+        await answered(store, message("elsewhere", thread=ATTIC))
+        fill(url, store, house)
+        for place in range(11):
+            await answered(store, message(str(place)), "a", State.DELIVERING)
+        await store.stop()  # what a connection counted is told when it ends
+        before = counts(url)
+        store = await open_store(KEYS, url)
+        await live(store)
+        await store.stop()
+        return {table: count - before[table] for table, count in counts(url).items()}
+
+
+def counts(url: str) -> dict[str, int]:
+    with psycopg.connect(conninfo(url)) as connection:
+        rows = connection.execute(READ).fetchall()
+    assert all(sequential == 0 for table, sequential, _ in rows if table != "drafts"), rows
+    return {table: count for table, _, count in rows}
+
+
+async def test_a_turn_reads_the_same_rows_with_years_behind_it(open_store: OpenStore):
+    young = await rows_read(open_store, house=1_000)
+    old = await rows_read(open_store, house=20_000)  # 5,000 of them in the very thread
+    assert sum(young.values()) > 20
+    assert old == young
