@@ -125,13 +125,11 @@ async def test_a_restart_keeps_everything_and_a_kill_loses_nothing(tmp_path):
             server.start()
             _, thread = await person.get(f"/threads/{first['thread']}")
             assert [entry["answer"] for entry in thread["entries"]] == [first["response"]]
-            async for name, data in person.events(
-                "/chat", {"prompt": "How does Parley work?", "thread": first["thread"]}
-            ):
-                if name == "start":
-                    started = data
-                    break
+            asked = person.events("/chat", {"prompt": "How does Parley work?", "thread": first["thread"]})
+            name, started = await anext(asked)
+            assert name == "start"
             server.kill()
+            await asked.aclose()
             began = time.monotonic()
             server.start()
             async with asyncio.timeout(30):

@@ -1,6 +1,7 @@
 """Events survive the inbox."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,6 +16,7 @@ from core.message import (
     CommandName,
     Deleted,
     Edited,
+    Event,
     Feedback,
     LastReplyTo,
     Message,
@@ -28,10 +30,10 @@ from core.message import (
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 THREAD = ThreadId("teams", "tenant", "19:abc@thread.tacv2", "1:2%3")
 AUTHOR = Author("teams", "tenant", "29:x", name="Ada", locale="zh-CN", is_guest=True)
-COMMON = {"id": "e1", "thread": THREAD, "author": AUTHOR, "sent_at": NOW}
+COMMON: dict[str, Any] = {"id": "e1", "thread": THREAD, "author": AUTHOR, "sent_at": NOW}
 FILE = Attachment("f1", "a.txt", "text/plain", 3, {"url": "x", "deep": {"n": [1, None]}})
 
-EVENTS = [
+EVENTS: list[Event] = [
     Message(**COMMON, text="你好", visibility=Visibility.DIRECT, attachments=(FILE,), return_address={"a": {"b": [1]}}),
     Command(**COMMON, name=CommandName.CODE, args="sort a list"),
     Edited(**COMMON, message_id="m1", text="new"),

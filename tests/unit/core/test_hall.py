@@ -143,13 +143,14 @@ async def test_the_first_middleware_is_outermost():
         async def middleware(turn, call_next):
             seen.append(f"{name} in")
             async for chunk in call_next(turn):
+                assert isinstance(chunk, Text)
                 yield Text(f"{name}({chunk.text})")
             seen.append(f"{name} out")
 
         return middleware
 
     answer = compose([named("a"), named("b")], _echo)
-    assert [chunk.text async for chunk in answer(TURN)] == ["a(b(why?))"]
+    assert [chunk async for chunk in answer(TURN)] == [Text("a(b(why?))")]
     assert seen == ["a in", "b in", "b out", "a out"]
 
 
