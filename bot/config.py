@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bot.texts import say
@@ -276,7 +275,7 @@ def _lines(node: yaml.MappingNode, above: tuple[str, ...], path: Path) -> Iterat
             yield from _lines(value, here, path)
 
 
-def _explain(item: ErrorDetails, path: Path | None, lines: Mapping[tuple[str, ...], int]) -> str:
+def _explain(item: Mapping[str, Any], path: Path | None, lines: Mapping[tuple[str, ...], int]) -> str:
     keys = tuple(str(part) for part in item["loc"] if not isinstance(part, int))
     key = ".".join(str(part) for part in item["loc"])
     line = next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), None)
@@ -303,7 +302,7 @@ def _names(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[str]:
     yield from model.model_fields
 
 
-def _problem(item: ErrorDetails) -> str:
+def _problem(item: Mapping[str, Any]) -> str:
     context = item.get("ctx", {})
     match item["type"]:
         case "int_parsing" | "int_type" | "int_from_float":
