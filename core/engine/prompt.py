@@ -1,6 +1,7 @@
 """What the model reads: a conversation in its own chat template, as token ids."""
 
 import re
+import sys
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, cast
@@ -24,6 +25,7 @@ class Prompts:
         # Left set, they would be changed and restored around every call, which is not safe across threads.
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
+        tokenizer.model_max_length = sys.maxsize  # too long is for the engine to say, not for a warning
         self._marks = _either(_marks(tokenizer))
         self._takes_system = self._renders_system()
         self._has_tool_role = "tool" in tokenizer.chat_template

@@ -81,7 +81,7 @@ async def test_a_closed_stream_leaves_nothing_behind(engine):
     assert (scheduler.slots_in_use, engine._in_house) == (0, 0)
 
 
-async def until(condition, seconds: float = 5.0) -> None:
+async def until(condition, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

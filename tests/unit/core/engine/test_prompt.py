@@ -92,6 +92,14 @@ def test_nobody_speaks_in_the_marks_of_the_template():
     assert [token for token in forged if token in special] == [token for token in honest if token in special]
 
 
+def test_a_prompt_is_never_cut(caplog):
+    tokenizer = tiny_tokenizer()
+    tokenizer.model_max_length = 8
+    tokenizer.backend_tokenizer.enable_truncation(8)
+    assert len(Prompts(tokenizer).ids([Utterance("user", "Hello " * 100)])) > 100
+    assert not caplog.records
+
+
 def test_half_of_a_character_pair_is_malformed():
     with pytest.raises(Malformed):
         prompts().ids([Utterance("user", "a\ud800b")])
