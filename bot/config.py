@@ -323,4 +323,4 @@ def _problem(item: Mapping[str, Any]) -> str:
         case "value_error":
             return str(context.get("error", item["msg"]))
         case _:
-            return item["msg"]
+            return str(item["msg"])
