@@ -23,15 +23,17 @@ SAYS = {
     "en": {
         "locale": "en-US",
         "question": "What is Parley?",
-        "follow_up": "How do I connect Slack?",
-        "comment": "It left out the second step.",
+        "follow_up": "How do I load a real DeepSeek model?",
+        "comment": "Which model fits my machine?",
+        "hello": "Which commands are there?",
         "new": "New chat",
     },
     "zh": {
         "locale": "zh-CN",
         "question": "Parley 是什么？",
-        "follow_up": "怎么接入 Slack？",
-        "comment": "少了第二步。",
+        "follow_up": "怎么加载真正的 DeepSeek 模型？",
+        "comment": "我的机器适合哪个模型？",
+        "hello": "有哪些命令？",
         "new": "新会话",
     },
 }
@@ -192,7 +194,10 @@ async def test_a_conversation_and_its_rating_are_found_again(server, tmp_path, l
     says = SAYS[language]
     async with page_of(server.url, language, theme) as page:
         await expect(page.locator(".new-chat")).to_contain_text(says["new"])
-        await picture(page, tmp_path, f"welcome-{language}-{theme}")
+        await picture(page, tmp_path, f"welcome-{theme}-{language}")
+        await until_finished(await ask(page, says["hello"]))
+        await page.locator(".new-chat").click()
+        await expect(page.locator(".exchange")).to_have_count(0)
         first = await ask(page, says["question"])
         await until_finished(first)
         exchange = await ask(page, says["follow_up"])
@@ -207,12 +212,13 @@ async def test_a_conversation_and_its_rating_are_found_again(server, tmp_path, l
         await exchange.locator("button[data-rating=down]").click()
         await exchange.locator("[data-reason=incomplete]").click()
         await exchange.locator(".comment").fill(says["comment"])
-        await picture(page, tmp_path, f"rating-{language}-{theme}")
+        await picture(page, tmp_path, f"rating-{theme}-{language}")
         await exchange.get_by_role("button", name=re.compile("Send feedback|提交评价")).click()
-        await expect(exchange.locator(".said")).to_have_text(says["comment"])
+        await expect(exchange.locator(".said span")).to_have_text(says["comment"])
 
         answer = await exchange.locator(".words").inner_text()
         await page.goto(server.url)
+        await expect(page.locator("#threads a")).to_have_text([says["question"], says["hello"]])
         await page.locator("#threads a").first.click()
         found = page.locator(".exchange").last
         await expect(page.locator(".exchange")).to_have_count(2)
@@ -220,8 +226,8 @@ async def test_a_conversation_and_its_rating_are_found_again(server, tmp_path, l
         assert await found.locator(".words").inner_text() == answer
         await expect(found.locator("button[data-rating=down]")).to_have_attribute("aria-pressed", "true")
         await expect(found.locator("button[data-rating=up]")).to_have_attribute("aria-pressed", "false")
-        await expect(found.locator(".said")).to_have_text(says["comment"])
-        await picture(page, tmp_path, f"chat-{language}-{theme}")
+        await expect(found.locator(".said span")).to_have_text(says["comment"])
+        await picture(page, tmp_path, f"{theme}-{language}")
 
 
 async def test_the_page_can_be_used_from_the_keyboard_alone(server):

@@ -278,7 +278,7 @@ async function clickThumb(exchange, button) {
   $(".why", form).textContent = rating === "up" ? texts.why_good : texts.why_bad;
   $(".chips", form).hidden = rating === "up";
   $(rating === "up" ? ".comment" : ".chip", form).focus({ preventScroll: true });
-  form.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  form.scrollIntoView({ block: "nearest" });
 }
 
 async function sendFeedback(exchange, form) {
@@ -288,7 +288,7 @@ async function sendFeedback(exchange, form) {
   const more = { ...(comment && { comment }), ...(isDown && reason && { reason }) };
   if (!(await rate(exchange, form.dataset.rating, more))) return;
   form.hidden = true;
-  $(".said", exchange).textContent = comment;
+  $(".said span", exchange).textContent = comment;
   $(".said", exchange).hidden = !comment;
   toast(texts.thanks);
   $("#prompt").focus();
