@@ -106,7 +106,8 @@ def event_id_of(action: str, author: Author, thread: str, key: str) -> str:
     """The dedupe key of a call a client may repeat: the same for the same key, unlike anybody else's."""
     if not _KEY.fullmatch(key):
         raise Problem(422, "bad_key")
-    return sha256("\0".join((action, author.key, thread, key)).encode()).hexdigest()[:32]
+    named = "\0".join((action, author.key, thread, key))
+    return sha256(named.encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def thread_name(seed: bytes) -> str:

@@ -21,6 +21,7 @@ _SAFE_LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 # What a growing text may end with and not yet mean: the start of a fence, half of a link, the head of a table.
 _HALF_FENCE = re.compile(r"(?:^|\n)[ ]{0,3}(?:`{1,2}|~{1,2})$")
 _HALF_LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\s]*$")
+_HALF_AUTOLINK = re.compile(r"<(\w*:?[^<>\s]*)$")
 _HALF_TABLE = re.compile(r"(?:^|\n\n)\|[^\n]*(?:\n[|:\- ]*)?$")
 _FENCE = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})", re.MULTILINE)
 
@@ -62,7 +63,7 @@ def settled(text: str) -> str:
     text = _HALF_FENCE.sub("", text)
     if _is_within_fence(text):
         return text
-    text = _HALF_LINK.sub(r"\1", _HALF_TABLE.sub("", text))
+    text = _HALF_AUTOLINK.sub(r"\1", _HALF_LINK.sub(r"\1", _HALF_TABLE.sub("", text)))
     block = text.rpartition("\n\n")[2]
     if block.count("`") % 2:
         return text + "`"

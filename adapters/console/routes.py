@@ -25,7 +25,7 @@ from adapters.console.pages import (
 )
 from adapters.console.parse import payload_of, thread_id
 from adapters.console.problem import Problem
-from adapters.console.streams import Events, outcome, send, shown, told
+from adapters.console.streams import Events, once, outcome, send, shown, told, watched
 from adapters.console.texts import say
 from adapters.console.verify import Visitor, admit, check_place, check_stamp, cookie_header, cookies
 from core.errors import NotStored
@@ -80,26 +80,30 @@ class Routes:
 
     async def _chat(self, request: web.Request, webhook: Webhook, visitor: Visitor) -> web.StreamResponse:
         taken = await self._desk.take(webhook, visitor, self._accept)
-        if _is_stop(taken):
-            sentence = say("stopping", self._desk.language(webhook))
-            return self._respond(as_json(200, outcome(taken, Draft(taken.reply_id, 0, sentence))), visitor)
+        at_once = self._said_at_once(taken, webhook)
         if "text/event-stream" in webhook.headers.get("accept", ""):
-            return await self._send(request, visitor, told(self._desk, taken))
-        if "respond-async" in webhook.headers.get("prefer", "").lower():
+            drafts = once(at_once) if at_once else watched(self._desk, taken.reply_id)
+            return await self._send(request, visitor, told(taken, drafts))
+        if "respond-async" in webhook.headers.get("prefer", "").lower() and not at_once:
             return self._respond(as_json(202, self._desk.whereabouts(taken)), visitor)
-        draft = await self._finished(taken.reply_id)
-        if draft is None:
-            message = say("still_answering", self._desk.language(webhook))
-            return self._respond(as_json(202, {**self._desk.whereabouts(taken), "message": message}), visitor)
-        return self._respond(as_json(200, outcome(taken, draft)), visitor)
+        if draft := at_once or await self._finished(taken.reply_id):
+            return self._respond(as_json(200, outcome(taken, draft)), visitor)
+        message = say("still_answering", self._desk.language(webhook))
+        return self._respond(as_json(202, {**self._desk.whereabouts(taken), "message": message}), visitor)
+
+    def _said_at_once(self, taken: Taken, webhook: Webhook) -> Draft | None:
+        """What a stop word is answered with: it acts beside the turns, and most often no turn answers it."""
+        if not (isinstance(taken.event, Command) and taken.event.name is CommandName.STOP):
+            return None
+        return Draft(taken.reply_id, 0, say("stopping", self._desk.language(webhook)), State.DONE)
 
     async def _order(self, request: web.Request, webhook: Webhook, visitor: Visitor) -> web.StreamResponse:
         await self._desk.take(webhook, visitor, self._accept)
         return self._respond(as_json(200, {"ok": True}), visitor)
 
     async def _finished(self, reply_id: ReplyId) -> Draft | None:
-        """The final draft, None where it does not come in time."""
-        with suppress(TimeoutError):
+        """The final draft; None where it does not come in time, or can't be read just now."""
+        with suppress(TimeoutError, NotStored):
             async with (
                 asyncio.timeout(self._settings.answer_timeout.total_seconds()),
                 aclosing(self._desk.drafts.follow(reply_id)) as drafts,
@@ -140,12 +144,12 @@ class Routes:
         exchanges: tuple[ExchangeView, ...] = ()
         thread = request.match_info.get("thread", "")
         if thread:
-            exchanges = await self._exchanges(await self._own_thread(request, visitor), webhook, visitor)
+            exchanges = await self._exchanges(request, webhook, visitor)
         html = chat_page(
             look,
             visitor,
             self._desk.model(),
-            await self._summaries(webhook, visitor),
+            await self._desk.archive.threads(visitor.author, limit=THREADS_PER_PAGE),
             exchanges,
             thread=thread,
             max_prompt=self._settings.max_prompt,
@@ -163,7 +167,7 @@ class Routes:
         return _html(200, threads_fragment(self._look(webhook), summaries, thread=thread))
 
     async def _earlier(self, request: web.Request, webhook: Webhook, visitor: Visitor) -> web.StreamResponse:
-        exchanges = await self._exchanges(await self._own_thread(request, visitor), webhook, visitor)
+        exchanges = await self._exchanges(request, webhook, visitor)
         return _html(200, exchanges_fragment(self._look(webhook), exchanges))
 
     async def _sign_in(self, request: web.Request) -> web.StreamResponse:
@@ -240,16 +244,16 @@ class Routes:
         return await self._desk.own_thread(visitor, thread_id(visitor.author, request.match_info["thread"]))
 
     async def _summaries(self, webhook: Webhook, visitor: Visitor) -> tuple[ThreadSummary, ...]:
-        before = _moment(webhook.query["before"]) if "before" in webhook.query and webhook.path != "/" else None
+        before = _moment(webhook.query["before"]) if "before" in webhook.query else None
         return await self._desk.archive.threads(visitor.author, limit=THREADS_PER_PAGE, before=before)
 
     async def _entries(self, thread: ThreadId, webhook: Webhook, visitor: Visitor) -> tuple[Entry, ...]:
         before = _cursor(webhook.query["before"]) if "before" in webhook.query else None
         return await self._desk.archive.entries(thread, visitor.author, limit=ENTRIES_PER_PAGE, before=before)
 
-    async def _exchanges(self, thread: ThreadId, webhook: Webhook, visitor: Visitor) -> tuple[ExchangeView, ...]:
+    async def _exchanges(self, request: web.Request, webhook: Webhook, visitor: Visitor) -> tuple[ExchangeView, ...]:
         language = self._desk.language(webhook)
-        entries = await self._entries(thread, webhook, visitor)
+        entries = await self._entries(await self._own_thread(request, visitor), webhook, visitor)
         return tuple(
             exchange_view(entry, lambda e: self._desk.events_url(visitor, e.reply_id), language) for entry in entries
         )
@@ -272,10 +276,6 @@ class Routes:
         await response.prepare(request)
         await send(events, response)
         return response
-
-
-def _is_stop(taken: Taken) -> bool:
-    return isinstance(taken.event, Command) and taken.event.name is CommandName.STOP
 
 
 def _html(status: int, html: str, headers: Mapping[str, str] | None = None) -> web.Response:

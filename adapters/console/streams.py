@@ -9,18 +9,20 @@ from aiohttp import web
 
 from adapters.console.desk import Desk, Taken
 from adapters.console.render import answer_view, server_event, step
+from core.errors import NotStored
 from core.message import ReplyId, Source
 from core.ports import Draft, State
 
 Events = AsyncGenerator[bytes, None]
+Watched = AsyncGenerator[Draft | None, None]
 
 # A comment: it keeps the connection open, and tells the server when nobody is there to read it.
 _BEAT = b": still here\n\n"
 
 
 async def send(events: Events, response: web.StreamResponse) -> None:
-    """Writes the events as they come, until they end or the reader leaves; the answer goes on without a reader."""
-    with suppress(ConnectionResetError):
+    """Writes the events until they end, the reader leaves, or the drafts can't be read: then the reader comes back."""
+    with suppress(ConnectionResetError, NotStored):
         async with aclosing(events):
             async for event in events:
                 await response.write(event)
@@ -39,11 +41,11 @@ def outcome(taken: Taken, draft: Draft) -> dict[str, Any]:
     }
 
 
-async def told(desk: Desk, taken: Taken) -> Events:
+async def told(taken: Taken, drafts: Watched) -> Events:
     """An answer for a program: start, status, delta, replace and done."""
     yield server_event("start", {"thread": taken.thread.thread, "reply_id": taken.reply_id})
     text = status = ""
-    async with aclosing(_watched(desk, taken.reply_id)) as drafts:
+    async with aclosing(drafts):
         async for draft in drafts:
             if draft is None:
                 yield _BEAT
@@ -60,7 +62,7 @@ async def told(desk: Desk, taken: Taken) -> Events:
 
 async def shown(desk: Desk, reply_id: ReplyId, language: str) -> Events:
     """An answer for the page: each event is all of it so far, as HTML."""
-    async with aclosing(_watched(desk, reply_id)) as drafts:
+    async with aclosing(watched(desk, reply_id)) as drafts:
         async for draft in drafts:
             yield _BEAT if draft is None else _as_html(draft, language)
 
@@ -73,7 +75,12 @@ def _as_html(draft: Draft, language: str) -> bytes:
     return server_event("done" if view.is_final else "draft", data)
 
 
-async def _watched(desk: Desk, reply_id: ReplyId) -> AsyncGenerator[Draft | None, None]:
+async def once(draft: Draft) -> Watched:
+    """A draft that is all there will be."""
+    yield draft
+
+
+async def watched(desk: Desk, reply_id: ReplyId) -> Watched:
     """Each draft up to the final one, and None whenever nothing came for the time of a heartbeat."""
     pause = desk.settings.heartbeat.total_seconds()
     async with aclosing(desk.drafts.follow(reply_id)) as drafts:

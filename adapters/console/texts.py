@@ -84,9 +84,9 @@ _ERRORS: dict[str, tuple[str, str]] = {
         "`before` 不是这个列表中的位置。请使用前一页返回的值。",
     ),
     "no_thread": (
-        "There is no such conversation of yours. It may have been started in another browser; start a new one by "
-        "leaving `thread` out.",
-        "没有找到属于您的这个会话。它可能是在另一个浏览器中开始的；不带 `thread` 即可开始新会话。",
+        "There is no such conversation of yours. It may have been begun in another browser, or by somebody else; you "
+        "can begin a new one.",
+        "没有找到属于您的这个会话。它可能是在另一个浏览器中或由其他人开始的；您可以开始新会话。",
     ),
     "no_reply": (
         "There is no such answer given to you. Check `reply_id`; an answer can be rated once it has begun.",

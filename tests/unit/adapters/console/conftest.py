@@ -87,6 +87,8 @@ class MemoryHouse:
     async def follow(self, reply_id: ReplyId) -> AsyncGenerator[Draft, None]:
         seen = -1
         while True:
+            if self.is_away:
+                raise NotStored
             async with self.grown:
                 await self.grown.wait_for(lambda: self._revision(reply_id) > seen)  # noqa: B023
                 draft = self.drafts[reply_id]

@@ -89,6 +89,8 @@ def test_no_text_becomes_anything_that_runs_or_loads(text):
         ("It is **", "It is "),
         ("Run `make", "Run `make`"),
         ("See [the docs](https://exa", "See the docs"),
+        ("Open <http://127.0", "Open http://127.0"),
+        ("1 < 2 and a<b >c", "1 < 2 and a<b >c"),
         ("So:\n\n| a | b", "So:"),
         ("So:\n\n| a | b |\n|--", "So:"),
         ("So:\n\n| a | b |\n|---|---|\n| 1", "So:\n\n| a | b |\n|---|---|\n| 1"),

@@ -170,9 +170,15 @@ async def test_a_stop_word_is_obeyed_at_once(visit, house):
     asked = await visit.ask("Tell me a long story")
     response = await visit.post("/chat", {"prompt": "停止", "thread": asked["thread"]}, **{"Accept-Language": "zh"})
     answer = await response.json()
-    assert (answer["response"], answer["source"]) == ("正在进行的回答已停止。", "house")
+    assert (answer["response"], answer["source"], answer["state"]) == ("正在进行的回答已停止。", "house", "done")
     assert isinstance(house.events[-1], Command)
     assert house.events[-1].name is CommandName.STOP
+
+
+async def test_a_stop_word_is_answered_as_a_stream_too(visit):
+    asked = await visit.ask("Tell me a long story")
+    response = await visit.post("/chat", {"prompt": "stop", "thread": asked["thread"]}, Accept="text/event-stream")
+    assert [name for name, _ in await events_of(response)] == ["start", "delta", "done"]
 
 
 async def test_the_stop_button_stops_in_its_thread(visit, house):
@@ -201,6 +207,21 @@ async def test_an_outage_is_told_and_nothing_is_begun(visit, house):
     assert response.headers["Retry-After"]
     assert "send it again" in (await response.json())["error"]
     assert (await visit.get("/")).status == 503
+
+
+async def test_an_outage_while_the_answer_grows_ends_the_reading_and_not_the_answer(visit, house, caplog):
+    async def outage():
+        while not house.events:
+            await asyncio.sleep(0.01)
+        house.is_away = True
+
+    breaking = asyncio.create_task(outage())
+    response = await visit.post("/chat", {"prompt": "Hi"})
+    await breaking
+    assert (response.status, (await response.json()).keys()) == (202, {"thread", "reply_id", "events", "message"})
+    following = await visit.get((await response.json())["events"])
+    assert (following.status, await following.text()) == (200, "")
+    assert not caplog.records
 
 
 # -------------------------------------------------------------------------------------------------- rating and reading
@@ -344,6 +365,12 @@ async def test_a_place_that_is_not_in_the_list_is_refused(visit, path):
     assert (await visit.get(path)).status == 422
 
 
+async def test_a_key_may_come_with_a_thread_that_is_none(visit):
+    for thread in ("\ud800", 7, ["x"]):
+        response = await visit.post("/chat", {"prompt": "Hi", "thread": thread}, **{"Idempotency-Key": "k"})
+        assert response.status in (404, 422)
+
+
 @pytest.mark.parametrize("before", ["-1", "x", "9" * 19, "\u0661"])
 async def test_a_cursor_that_is_no_cursor_is_refused(visit, before):
     asked = await visit.ask("Hi")
@@ -378,7 +405,8 @@ JSON_POST = b"POST /chat HTTP/1.1\r\nContent-Type: application/json\r\n"
         (b"GET /threads/%ff%fe HTTP/1.1\r\n", b""),
         (b"GET /static/%00/%2e%2e HTTP/1.1\r\n", b""),
         (b"GET /replies/%ff/events?stamp=%ff HTTP/1.1\r\n", b""),
-        (b"GET /?lang=%ff HTTP/1.1\r\nCookie: parley_theme=\xff\r\n", b""),
+        (b"GET /t/%ff HTTP/1.1\r\nSec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n", b""),
+        (b"GET /?before=x&lang=%ff HTTP/1.1\r\nCookie: parley_theme=\xff\r\n", b""),
     ],
 )
 async def test_no_bytes_make_the_server_fail(client, head, body):
