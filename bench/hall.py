@@ -16,8 +16,8 @@ from core.answer import answer_with
 from core.engine import EchoEngine
 from core.hall import Hall, Terms
 from core.manager import DialogManager
-from core.message import Author, Chunk, Message, PartId, Replace, Text, ThreadId, Visibility
-from core.ports import Accept, Conversation, Delivery, Delta, Ledger, Received, Webhook
+from core.message import Author, Chunk, Event, Message, PartId, Replace, ReplyId, Text, ThreadId, Visibility
+from core.ports import Accept, Conversation, Delivery, Delta, Ledger, Receipt, Received, Webhook
 from core.store import Keys, PostgresStore
 from core.turn import SamplingParams, compose
 
@@ -72,6 +72,7 @@ class BenchHall:
         self.engine = NotingEngine()
         self.door = NotingDoor()
         self.asked: dict[str, float] = {}
+        self.replies: dict[str, ReplyId] = {}
         terms = Terms(concurrency=concurrency, system={"en": "You are a benchmark."})
         answer = compose([], answer_with(self.engine))
         self._hall = Hall(self.store, {DOOR: self.door}, self.engine, answer, PrometheusMetrics(), terms=terms)
@@ -80,8 +81,12 @@ class BenchHall:
         """Stores them as an adapter would, and notes when it began to."""
         for message in messages:
             self.asked[message.id] = perf_counter()
+        for message, receipt in zip(messages, await self.add(*messages), strict=True):
+            self.replies[message.id] = receipt.reply_id
+
+    async def add(self, *events: Event) -> tuple[Receipt, ...]:
         async with self.store.unit() as unit:
-            await unit.inbox.add(messages)
+            return await unit.inbox.add(events)
 
     @asynccontextmanager
     async def work(self) -> AsyncGenerator[DialogManager, None]:
@@ -111,6 +116,16 @@ class BenchHall:
             return not waiting
 
         await until(are_all_here, timeout=timeout)
+
+    async def until_done(self, message: Message, timeout: float = 60) -> None:
+        """Until the last trace of this message has left the queues."""
+
+        async def is_done() -> bool:
+            async with self.store.unit() as unit:
+                facts = await unit.turns.get(self.replies[message.id])
+            return facts is not None and facts.state.is_final
+
+        await until(is_done, timeout=timeout)
 
     def latencies(self, ids: Iterable[str]) -> list[float]:
         """Milliseconds from the start of the intake to the first text."""
