@@ -33,7 +33,7 @@ class Checkpoint:
         self.model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
     @torch.inference_mode()
-    def answer(self, chats: Sequence[Messages], *, batch: int = 32) -> list[str]:
+    def answer(self, chats: Sequence[Messages], *, batch: int = 128) -> list[str]:
         """Greedy answers to conversations, many at once, in their order."""
         prompts = [self.tokenizer.apply_chat_template(c, add_generation_prompt=True, tokenize=False) for c in chats]
         order = sorted(range(len(prompts)), key=lambda at: len(prompts[at]))

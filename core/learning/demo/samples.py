@@ -11,8 +11,8 @@ from core.learning.demo.phrases import expand
 # Words before or after these would make another question of them ("thanks, how are you").
 _ALONE = frozenset({"greeting", "thanks", "goodbye", "acknowledged", "praise", "how_are_you"})
 _CONSONANTS, _VOWELS = "bcdfghjklmnprstvwxz", "aeiou"
-STRANGERS = 0.38  # share of questions that the model must say it does not know
-TURNS = (1, 1, 1, 1, 1, 1, 2, 2, 2, 3, 3, 4)
+STRANGERS = 0.32  # share of questions that the model must say it does not know
+TURNS = (1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4)
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ def conversations(corpus: Corpus, rng: random.Random) -> Iterator[Conversation]:
             if rng.random() < 0.1:
                 lang = rng.choice(LANGUAGES)
             exchanges.append(_exchange(corpus, lang, deck, rng))
-        if rng.random() < 0.65:
-            exchanges[-1] = replace(exchanges[-1], cut=rng.randint(6, 14))
+        if rng.random() < 0.8:
+            exchanges[-1] = replace(exchanges[-1], cut=rng.randint(4, 10))
         yield Conversation(_system(corpus, lang, rng), tuple(exchanges))
 
 
@@ -101,7 +101,7 @@ def _babble(rng: random.Random) -> str:
 
 
 def _system(corpus: Corpus, lang: Language, rng: random.Random) -> str | None:
-    if rng.random() < 0.4:
+    if rng.random() < 0.5:
         return None
     lines = corpus.voices[lang if rng.random() < 0.5 else "en"].words["system"]
-    return " ".join(rng.sample(lines, rng.choice((1, 1, 1, 1, 1, 2))))
+    return " ".join(rng.sample(lines, rng.choice((1, 1, 1, 1, 1, 1, 1, 2))))

@@ -28,16 +28,16 @@ class Recipe:
 
     seed: int = 20
     vocab: int = 3072
-    hidden: int = 192
+    hidden: int = 224
     layers: int = 4
-    heads: int = 6
-    inner: int = 512
+    heads: int = 7
+    inner: int = 576
     positions: int = 1024
-    steps: int = 2400
-    batch_tokens: int = 3072
+    steps: int = 3300
+    batch_tokens: int = 2048
     pool: int = 1024  # conversations that are sorted by length together
-    rate: float = 3e-3
-    warmup: int = 100
+    rate: float = 2.5e-3
+    warmup: int = 150
     decay: float = 0.05
     dropout: float = 0.1  # of BPE merges in questions: one word, seen in many pieces
     threads: int = 2
