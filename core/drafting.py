@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 # Revisions of a later try of the same turn are newer than all of an earlier one's.
 _REVISIONS_PER_ATTEMPT = 1_000_000
+_AT_ONCE = 0.002  # seconds
 
 
 class Drafter:
@@ -52,11 +53,17 @@ class Drafter:
             await self._task
 
     async def _save_while_growing(self) -> None:
+        if self._revision % _REVISIONS_PER_ATTEMPT == 0:
+            # An answer that is there at once (a sentence, a cached one) needs no draft.
+            await self._pause(_AT_ONCE)
         while not self._closing.is_set() and self._saved != (self._manuscript.text, self._manuscript.status):
             await self._save()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._interval):
-                    await self._closing.wait()
+            await self._pause(self._interval)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
 
     async def _save(self) -> None:
         text, status = self._manuscript.text, self._manuscript.status
