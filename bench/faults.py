@@ -4,8 +4,8 @@ import argparse
 import asyncio
 import random
 from collections import defaultdict, deque
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
 from time import monotonic
@@ -14,11 +14,10 @@ from typing import Any
 import aiohttp
 
 from bench.channel import Channel, channel
-from bench.database import Server, fetch, folder, server
-from bench.process import ServerProcess, running
+from bench.database import Server, fetch, server
+from bench.process import ServerProcess, servers
 from bench.report import Figure, Progress, at_most, none_of, percentile, report, told
 from bench.until import until
-from core.store import Keys
 
 _REDELIVERED = 0.1
 _RETRY_SECONDS = 0.2
@@ -97,27 +96,15 @@ async def measure(url: str, plans: Sequence[Plan]) -> dict[str, Any]:
 async def storm(database: Server, plan: Plan, progress: Progress) -> list[Figure]:
     """Kills servers over one new database while messages arrive, and counts."""
     record = Record()
-    async with database.new() as url, channel() as opened, servers(url, opened, plan) as processes:
+    async with (
+        database.new() as url,
+        channel() as opened,
+        servers(plan.servers, url, channel=opened.url, PARLEY_TURNS__LEASE_SECONDS=str(plan.lease)) as processes,
+    ):
         progress(f"{plan.servers} server(s) up; {plan.messages} messages, {plan.kills} kills")
         await _Storm(url, plan, processes, record, progress).run()
         await _until_drained(url)
         return await _figures(url, plan, record, opened)
-
-
-@asynccontextmanager
-async def servers(url: str, opened: Channel, plan: Plan) -> AsyncGenerator[list[ServerProcess], None]:
-    """`plan.servers` server processes over one database, answering into `opened`."""
-    settings = {
-        "DATABASE_URL": url,
-        "PARLEY_KEYS": Keys.generate().dump(),
-        "PARLEY_TURNS__LEASE_SECONDS": str(plan.lease),
-        "PARLEY_LOG__LEVEL": "debug",
-    }
-    arguments = ["--channel", opened.url, "--seconds", "0.05", "0.2"]
-    with folder() as place:
-        processes = [ServerProcess(place, "bench.server", arguments, settings) for _ in range(plan.servers)]
-        async with running(*processes):
-            yield processes
 
 
 class _Storm:

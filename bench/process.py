@@ -10,6 +10,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from bench.database import folder
+from core.store import Keys
+
 _ROOT = Path(__file__).resolve().parents[1]
 _READY_SECONDS = 90
 
@@ -65,6 +68,19 @@ class ServerProcess:
             "PARLEY_SERVER__PORT": str(self.port),
             **self._settings,
         }
+
+
+@asynccontextmanager
+async def servers(
+    count: int, url: str, *, channel: str = "", seconds: tuple[float, float] = (0.05, 0.2), **settings: str
+) -> AsyncGenerator[list[ServerProcess], None]:
+    """So many servers over one database, answering into a channel with an echo that takes `seconds` (least, most)."""
+    arguments = ["--channel", channel, "--seconds", *map(str, seconds)]
+    shared = {"DATABASE_URL": url, "PARLEY_KEYS": Keys.generate().dump(), "PARLEY_LOG__LEVEL": "debug", **settings}
+    with folder() as place:
+        processes = [ServerProcess(place, "bench.server", arguments, shared) for _ in range(count)]
+        async with running(*processes):
+            yield processes
 
 
 @asynccontextmanager
