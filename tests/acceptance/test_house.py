@@ -57,7 +57,7 @@ async def test_a_stranger_with_curl_is_answered(server):
     assert status == 200
     assert "assistant" in answer["response"]
     assert answer["source"] == "engine"
-    assert answer["model"].startswith("demo")
+    assert answer["model"].startswith("parley-demo")
 
 
 async def test_a_chinese_question_is_answered_in_chinese(person):
