@@ -1,4 +1,4 @@
-"""What a turn promises, on the in-memory store and with an engine and a door that do as they are told."""
+"""What a turn promises, on both stores, with an engine and a door that do as they are told."""
 
 import asyncio
 from collections import defaultdict
@@ -34,7 +34,6 @@ from core.message import (
 from core.ports import Capabilities, Delta, Model, State
 from core.texts import say
 from core.turn import compose
-from tests.fakes.store import MemoryStore
 
 ADA = Author("door", "w", "ada")
 BOB = Author("door", "w", "bob")
@@ -130,8 +129,8 @@ class Numbers:
 class House:
     """A store, an engine, a door and a manager at work on them."""
 
-    def __init__(self, *middlewares, terms=TERMS):
-        self.store, self.mind, self.door, self.numbers = MemoryStore(), Mind(), Door(), Numbers()
+    def __init__(self, store, *middlewares, terms=TERMS):
+        self.store, self.mind, self.door, self.numbers = store, Mind(), Door(), Numbers()
         access = Access({"door": Rule(admins=frozenset({"root"}))})
         answer = compose(middlewares, answer_with(self.mind))
         self.hall = Hall(self.store, {"door": self.door}, self.mind, answer, self.numbers, access, terms)
@@ -206,8 +205,8 @@ async def eventually(condition, seconds=8):
 
 
 @pytest.fixture
-async def house():
-    async with House().at_work() as at_work:
+async def house(store):
+    async with House(store).at_work() as at_work:
         yield at_work
 
 
@@ -256,8 +255,8 @@ async def test_different_threads_run_side_by_side(house):
         await house.until(reply_id)
 
 
-async def test_a_thread_is_shown_in_order_over_several_managers():
-    async with House().at_work(managers=3) as house:
+async def test_a_thread_is_shown_in_order_over_several_managers(store):
+    async with House(store).at_work(managers=3) as house:
         asked = [await house.ask(f"q{n}", thread=f"t{n % 4}") for n in range(40)]
         for _, reply_id in asked:
             await house.until(reply_id, State.DONE)
@@ -366,7 +365,7 @@ async def test_a_regenerated_answer_replaces_the_old_one(house):
     assert before != first
 
 
-async def test_a_regenerated_answer_skips_the_cache():
+async def test_a_regenerated_answer_skips_the_cache(store):
     seen = []
 
     async def cache(turn, call_next):
@@ -374,7 +373,7 @@ async def test_a_regenerated_answer_skips_the_cache():
         async for chunk in call_next(turn):
             yield chunk
 
-    async with House(cache).at_work() as house:
+    async with House(store, cache).at_work() as house:
         _, first = await house.ask("one")
         await house.until(first)
         (second,) = await house.accept(house.command(CommandName.REGENERATE))
@@ -464,9 +463,9 @@ async def test_a_thumb_does_not_wait_behind_the_answer_it_concerns(house):
             await asyncio.sleep(0.01)
 
 
-async def test_a_thumb_on_nothing_of_ours_is_dropped_after_a_while():
+async def test_a_thumb_on_nothing_of_ours_is_dropped_after_a_while(store):
     terms = Terms(feedback_patience=timedelta(seconds=0))
-    async with House(terms=terms).at_work() as house:
+    async with House(store, terms=terms).at_work() as house:
         await house.accept(_vote(PartId("door", "w", "c", "nobody's"), 5))
         key = ("feedback", ("channel", "door"), ("score", "unknown_target"))
         await eventually(lambda: house.numbers.counts[key] == 1)
@@ -533,8 +532,8 @@ async def test_a_reply_the_channel_refuses_for_good_does_not_block_the_thread(ho
     assert house.door.shown[second.id] == "answer to two"
 
 
-async def test_a_turn_that_kills_its_process_is_given_up_with_a_sentence():
-    house = House()
+async def test_a_turn_that_kills_its_process_is_given_up_with_a_sentence(store):
+    house = House(store)
     message, reply_id = await house.ask("one")
     for _ in range(TERMS.max_attempts):
         async with house.store.unit() as unit:
@@ -548,8 +547,8 @@ async def test_a_turn_that_kills_its_process_is_given_up_with_a_sentence():
         assert (await house.until(second)).state is State.DONE
 
 
-async def test_a_recovered_turn_knows_the_parts_that_were_sent():
-    house = House(terms=replace(TERMS, lease=timedelta(seconds=0.3)))
+async def test_a_recovered_turn_knows_the_parts_that_were_sent(store):
+    house = House(store, terms=replace(TERMS, lease=timedelta(seconds=0.3)))
     message, reply_id = await house.ask("one")
     async with house.at_work():
         house.mind.gate.clear()
@@ -564,8 +563,8 @@ async def test_a_recovered_turn_knows_the_parts_that_were_sent():
     assert house.door.shown[message.id] == "answer to one"
 
 
-async def test_a_turn_taken_over_is_discarded():
-    house = House(terms=replace(TERMS, lease=timedelta(seconds=0.3)))
+async def test_a_turn_taken_over_is_discarded(store):
+    house = House(store, terms=replace(TERMS, lease=timedelta(seconds=0.3)))
     house.mind.gate.clear()
     async with house.at_work():
         _, reply_id = await house.ask("one")
@@ -584,8 +583,8 @@ async def test_a_turn_taken_over_is_discarded():
     assert (await house.reply(reply_id)).text == ""
 
 
-async def test_stopping_waits_for_what_was_begun():
-    house = House()
+async def test_stopping_waits_for_what_was_begun(store):
+    house = House(store)
     manager = DialogManager(house.hall)
     house.mind.gate.clear()
     running = asyncio.create_task(manager.run())
@@ -601,8 +600,8 @@ async def test_stopping_waits_for_what_was_begun():
     assert (await house.facts(reply_id)).state is State.DONE
 
 
-async def test_what_does_not_end_in_time_is_given_back():
-    house = House()
+async def test_what_does_not_end_in_time_is_given_back(store):
+    house = House(store)
     manager = DialogManager(house.hall)
     house.mind.gate.clear()
     running = asyncio.create_task(manager.run())
