@@ -43,11 +43,12 @@ _ADD_COMMAND = _ROW + _IN_THREAD.format(asked_at="NULL::timestamptz") + _TOLD
 _ADD_MESSAGE = _ROW + _IN_THREAD.format(asked_at="clock_timestamp()") + _WITH_TEXT + _TOLD
 _GATES = "SELECT pg_advisory_xact_lock(gate) FROM unnest(%(gates)s::bigint[]) AS gate"
 
+# Asked row by row and not as a join: while the statistics still call the queue empty, a join would read it all per row.
 _IS_HEAD = """
-    AND NOT EXISTS (
-        SELECT FROM inbox earlier
-        WHERE earlier.thread = waiting.thread AND earlier.id < waiting.id
-            AND earlier.lane = 'turn' AND earlier.status IN (0, 1)
+    AND id = (
+        SELECT first.id FROM inbox first
+        WHERE first.thread = waiting.thread AND first.lane = 'turn' AND first.status IN (0, 1)
+        ORDER BY first.id LIMIT 1
     )
 """
 _CLAIM = """

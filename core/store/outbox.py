@@ -18,11 +18,12 @@ from core.store.vault import reply_id
 
 logger = logging.getLogger(__name__)
 
+# Asked row by row and not as a join: while the statistics still call the queue empty, a join would read it all per row.
 _IS_HEAD = """
-    NOT EXISTS (
-        SELECT FROM outbox earlier
-        WHERE earlier.thread = {row}.thread AND earlier.inbox_id < {row}.inbox_id AND earlier.status = 0
-    )
+    {row}.inbox_id <= COALESCE((
+        SELECT first.inbox_id FROM outbox first WHERE first.thread = {row}.thread AND first.status = 0
+        ORDER BY first.inbox_id LIMIT 1
+    ), {row}.inbox_id)
 """
 _OPEN = f"""
     WITH mine AS MATERIALIZED (

@@ -201,7 +201,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("reply_id", Uuid, primary_key=True),
-    Column("inbox_id", BigInteger, nullable=False, unique=True),
+    Column("inbox_id", BigInteger, nullable=False),
     Column("adapter", Text, nullable=False),
     Column("thread", Uuid, nullable=False),
     Column("is_ready", Boolean, nullable=False, server_default=text("false")),

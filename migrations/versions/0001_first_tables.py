@@ -129,7 +129,6 @@ def upgrade() -> None:
         sa.Column("state", sa.LargeBinary(), nullable=True),
         sa.Column("reason", sa.LargeBinary(), nullable=True),
         sa.PrimaryKeyConstraint("reply_id", name="outbox_pkey"),
-        sa.UniqueConstraint("inbox_id", name="outbox_inbox_id_key"),
         postgresql_with={
             "fillfactor": 70,
             "autovacuum_vacuum_scale_factor": 0.02,
