@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ from core.dialog import Dialog, Handover
 from core.errors import LeaseLost, NotStored, trace
 from core.hall import Hall
 from core.message import Command, Message, ReplyId
-from core.ports import Claim, Delivery, SignalKind
+from core.ports import Claim, SignalKind
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,8 @@ class DialogManager:
                         self._look_again()
                     case SignalKind.MARK:
                         if ReplyId(signal.key) in self._dialogs:
-                            await self._read_marks()
+                            with suppress(NotStored):  # the next renewal reads the mark
+                                await self._read_marks()
                     case SignalKind.DRAFT:
                         pass
 
@@ -172,12 +174,15 @@ class DialogManager:
     async def _renew(self) -> bool:
         await self._give_back()
         await self._read_marks()
-        deliveries = self._deliveries()
-        if deliveries:
+        if couriers := self._carrying():
+            asked_at = monotonic()
             async with self._hall.store.unit() as unit:
-                held = await unit.outbox.renew(list(deliveries.values()), self._hall.terms.lease)
-            for reply_id in deliveries.keys() - held:
-                if reply_id in self._couriers:
+                deliveries = [courier.delivery for courier in couriers.values()]
+                held = await unit.outbox.renew(deliveries, self._hall.terms.lease)
+            for reply_id, courier in couriers.items():
+                if reply_id in held:
+                    courier.renewed(asked_at)
+                elif reply_id in self._couriers:
                     self._couriers[reply_id][1].cancel()
         return False
 
@@ -196,9 +201,9 @@ class DialogManager:
             elif mark := held[row]:
                 dialog.obey(mark)
 
-    def _deliveries(self) -> dict[ReplyId, Delivery]:
-        waiting = {key: dialog.courier.delivery for key, dialog in self._dialogs.items() if dialog.courier is not None}
-        return waiting | {key: courier.delivery for key, (courier, _) in self._couriers.items()}
+    def _carrying(self) -> dict[ReplyId, Courier]:
+        waiting = {key: dialog.courier for key, dialog in self._dialogs.items() if dialog.courier is not None}
+        return waiting | {key: courier for key, (courier, _) in self._couriers.items()}
 
     async def _reap(self) -> bool:
         async with self._hall.store.unit() as unit:
