@@ -101,6 +101,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int) -> None:
         self._places = asyncio.Semaphore(pool_size)
         self._free: list[Line] = []
+        self._is_closed = False
         self._engine = create_async_engine(
             normal_url(url),
             isolation_level="AUTOCOMMIT",
@@ -111,6 +112,8 @@ class Database:
         )
 
     async def close(self) -> None:
+        """Closes what is free now, and whatever is still lent once it comes back."""
+        self._is_closed = True
         while self._free:
             await self._free.pop().drop()
         await self._engine.dispose()
@@ -127,7 +130,7 @@ class Database:
 
     async def give_back(self, line: Line, *, is_clean: bool) -> None:
         try:
-            if is_clean:
+            if is_clean and not self._is_closed:
                 self._free.append(line)
             else:
                 await line.drop()
@@ -144,7 +147,11 @@ class Database:
 
     async def _new(self) -> Line:
         connection = await self._engine.connect()
-        raw: Raw = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+        try:
+            raw: Raw = (await connection.get_raw_connection()).driver_connection  # type: ignore[assignment]
+        except BaseException:
+            await connection.close()
+            raise
         return Line(connection, raw)
 
     @asynccontextmanager
