@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import timedelta
+from time import monotonic
 from typing import Any
 
 from core.errors import ChannelError, DoorLost, LeaseLost, NotStored, RateLimited, Undeliverable, trace
@@ -79,6 +80,11 @@ class Courier:
         self._feed = feed
         self._is_held = False
         self._became_head = asyncio.Event()
+        self.renewed(monotonic())
+
+    def renewed(self, asked_at: float) -> None:
+        """The lease was given anew; `asked_at` is when it was asked for, by the monotonic clock."""
+        self._leased_until = asked_at + self._hall.terms.lease.total_seconds()
 
     def hold(self) -> bool:
         """Keeps a courier that has not started from starting; whether it had."""
@@ -97,7 +103,8 @@ class Courier:
         self.has_started = True
         adapter = self._hall.adapters[self.delivery.reply.thread.adapter]
         ledger = StoredLedger(self._hall, self.delivery)
-        await adapter.deliver(self.delivery, self._feed.chunks(), ledger)
+        async with aclosing(self._chunks()) as chunks:
+            await adapter.deliver(self.delivery, chunks, ledger)
 
     async def settle(self, error: BaseException | None) -> None:
         """Writes down how the delivery ended, trying again while the database is away."""
@@ -108,6 +115,18 @@ class Courier:
                 await asyncio.sleep(_STORE_RETRY)
             else:
                 return
+
+    async def _chunks(self) -> AsyncGenerator[Chunk, None]:
+        """The feed, as long as the lease lasts: a process that slept must not write over what another one finished."""
+        async with aclosing(self._feed.chunks()) as chunks:
+            async for chunk in chunks:
+                self._check_lease()
+                yield chunk
+        self._check_lease()
+
+    def _check_lease(self) -> None:
+        if monotonic() > self._leased_until:
+            raise LeaseLost
 
     async def _until_head(self) -> None:
         is_head = self.delivery.is_head
