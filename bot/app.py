@@ -37,6 +37,9 @@ Progress = Callable[[str], None]
 # An event must be stored well before the first platform gives up waiting (Slack: 3 s).
 _INTAKE_SECONDS = 2.5
 _GAUGE_SECONDS = 5.0
+# A platform that delivers again does so within hours; a finished row is kept well beyond that.
+_KEEP_FINISHED = timedelta(days=30)
+_PURGE_SECONDS = 3600.0
 
 
 @dataclass(slots=True)
@@ -104,6 +107,7 @@ async def open_house(
         await engine.start()
         stack.push_async_callback(engine.stop)
         await stack.enter_async_context(_working(house))
+        await stack.enter_async_context(_purging(store))
         house.is_engine_ready = True
         house.metrics.gauge("info", 1, model=engine.model.version)
         yield house
@@ -241,3 +245,23 @@ async def _gauge(house: House) -> None:
         except NotStored:
             log.debug("the queue could not be counted")
         await asyncio.sleep(_GAUGE_SECONDS)
+
+
+@asynccontextmanager
+async def _purging(store: PostgresStore) -> AsyncIterator[None]:
+    """Forgets that events were finished, long after anybody would deliver them again."""
+
+    async def purge() -> None:
+        while True:
+            try:
+                await store.purge(_KEEP_FINISHED)
+            except NotStored:
+                log.debug("finished rows could not be purged; the next round does it")
+            await asyncio.sleep(_PURGE_SECONDS)
+
+    purging = asyncio.create_task(purge(), name="purge")
+    try:
+        yield
+    finally:
+        purging.cancel()
+        await asyncio.gather(purging, return_exceptions=True)
