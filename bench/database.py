@@ -27,6 +27,12 @@ class Server:
         self._data = data
         self._restarts: list[Embedded] = []
 
+    @property
+    def log(self) -> Path:
+        """What the server itself writes down."""
+        assert self._data is not None
+        return self._data / "log"
+
     async def version(self) -> str:
         return str((await fetch(self.url, "SHOW server_version"))[0][0])
 
@@ -92,7 +98,7 @@ async def fetch(url: str, sql: str, params: Mapping[str, Any] | None = None) -> 
     """One statement, or several where there are no parameters, on a connection of its own."""
     async with await psycopg.AsyncConnection.connect(conninfo(url), autocommit=True) as connection:
         cursor = await connection.execute(sql.encode(), params)
-        return await cursor.fetchall() if cursor.description else []
+        return await cursor.fetchall() if cursor.description is not None else []
 
 
 def _is_alive(process: psutil.Process) -> bool:

@@ -97,8 +97,8 @@ def parse(body: bytes, received_at: datetime) -> tuple[Event, ...]:
     try:
         events = json.loads(body)["events"]
         return tuple(_message(event, received_at) for event in events)
-    except (ValueError, TypeError, KeyError) as error:
-        raise Malformed(f"not a list of events: {type(error).__name__}") from error
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise Malformed(f"A list of events was expected ({type(error).__name__}).") from error
 
 
 def _message(event: dict[str, str], received_at: datetime) -> Message:

@@ -22,7 +22,7 @@ from core.store import Keys, PostgresStore
 from core.turn import SamplingParams, compose
 
 DOOR = "bench"
-CONTEXT = 2048  # words: the history is cut where a small model would cut it
+CONTEXT = 1024  # words: the history is cut where the bundled model would cut it
 _WORDS = ("the", "answer", "to", "this", "question", "is", "known", "to", "those", "who", "asked", "it", "before")
 
 
