@@ -7,10 +7,13 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import aiohttp
+
 from bench.database import folder
+from bench.until import until
 from core.store import Keys
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -43,10 +46,16 @@ class ServerProcess:
             )
         assert self._process.stdout is not None
         async with asyncio.timeout(_READY_SECONDS):
-            line = await self._process.stdout.readline()
+            await self._until_ready(self._process.stdout)
+
+    async def _until_ready(self, stdout: asyncio.StreamReader) -> None:
+        line = await stdout.readline()
         if not line:
-            raise RuntimeError(f"the server ended by itself:\n{self.log.read_text(errors='replace')}")
+            raise self._ended()
         self.owner = json.loads(line)["owner"]
+
+    def _ended(self) -> RuntimeError:
+        return RuntimeError(f"the server ended by itself:\n{self.log.read_text(errors='replace')}")
 
     async def kill(self) -> None:
         """kill -9: it has no chance to tidy up."""
@@ -68,6 +77,26 @@ class ServerProcess:
             "PARLEY_SERVER__PORT": str(self.port),
             **self._settings,
         }
+
+
+class ParleyServe(ServerProcess):
+    """`parley serve` itself, which says by /readyz that it answers."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        super().__init__(folder, "bot", ["serve"], settings)
+
+    async def _until_ready(self, stdout: asyncio.StreamReader) -> None:
+        async with aiohttp.ClientSession() as http:
+
+            async def is_ready() -> bool:
+                if stdout.at_eof():
+                    raise self._ended()
+                with suppress(aiohttp.ClientError):
+                    async with http.get(f"{self.url}/readyz") as response:
+                        return response.status == 200
+                return False
+
+            await until(is_ready, timeout=_READY_SECONDS, every=0.1)
 
 
 @asynccontextmanager

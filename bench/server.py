@@ -1,7 +1,7 @@
 """A server to be killed: the whole house in a process of its own, with doors for benchmarks and a slow echo.
 
-`python -m bench.server --channel URL --seconds 0.05 0.2`; everything else is configured as for `parley serve`. Once it
-answers it prints one JSON line: the name under which it owns its leases.
+`python -m bench.server --channel URL --seconds 0.05 0.2`; without seconds the configured engine answers. The rest is
+configured as for `parley serve`. Once it answers it prints one JSON line: the name under which it owns its leases.
 """
 
 import argparse
