@@ -27,7 +27,7 @@ from core.store.turns import PostgresTurns
 from core.store.vault import Vault
 
 _KEY_CONNECTIONS = 2
-_ASKERS = 10_000
+_ASKERS = 2_000
 # Takes what an insert would take, and stores nothing.
 _CHECK = "SELECT pg_is_in_recovery(), count(*) FROM inbox WHERE id < 0"
 

@@ -12,7 +12,7 @@ from core.store.keys import Keys
 from core.store.lru import Lru
 from core.store.seal import DataKey, Place
 
-_DATA_KEYS = 10_000
+_DATA_KEYS = 2_000  # persons; whoever was away longer has theirs read again
 _OPENED_BYTES = 8 * 2**20
 _INDEX_SCOPE = b"house|index"
 
