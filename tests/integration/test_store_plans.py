@@ -1,5 +1,7 @@
 """A turn reads the same rows however much was said before, in the house and in its own thread."""
 
+from time import sleep
+
 import psycopg
 
 from core.message import PartId
@@ -51,6 +53,11 @@ FILL = """
     )
     INSERT INTO threads (id, owner, asked_at)
     SELECT DISTINCT ON (thread) thread, author, now() - interval '1 day' FROM said ON CONFLICT DO NOTHING
+"""
+# A connection tells what it counted when it ends, and is gone from this list only after that.
+OTHERS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 READ = """
     SELECT relname, seq_tup_read, idx_tup_fetch + COALESCE(seq_tup_read, 0) FROM pg_stat_user_tables
@@ -109,7 +116,7 @@ async def rows_read(open_store: OpenStore, house: int) -> dict[str, int]:
         fill(url, store, house)
         for place in range(11):
             await answered(store, message(str(place)), "a", State.DELIVERING)
-        await store.stop()  # what a connection counted is told when it ends
+        await store.stop()
         before = counts(url)
         store = await open_store(KEYS, url)
         await live(store)
@@ -118,7 +125,9 @@ async def rows_read(open_store: OpenStore, house: int) -> dict[str, int]:
 
 
 def counts(url: str) -> dict[str, int]:
-    with psycopg.connect(conninfo(url)) as connection:
+    with psycopg.connect(conninfo(url), autocommit=True) as connection:
+        while connection.execute(OTHERS).fetchone() != (0,):
+            sleep(0.01)
         rows = connection.execute(READ).fetchall()
     assert all(sequential == 0 for table, sequential, _ in rows if table != "drafts"), rows
     return {table: count for table, _, count in rows}
