@@ -15,7 +15,7 @@ from bench.until import until
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
-DOWN_SECONDS = 3.5
+DOWN_SECONDS = 10.0
 BACK_SECONDS = 5.0
 PER_SECOND = 20
 
