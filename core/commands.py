@@ -2,7 +2,7 @@
 
 import re
 
-from core.message import Command, CommandName, Message
+from core.message import Command, CommandName, Event, Message
 
 _STOP_WORDS = frozenset({"stop", "stop!", "stop.", "/stop", "停止", "停", "停!", "停止!", "停止。", "停下"})
 _TYPED = {name.value: name for name in CommandName if name is not CommandName.CONFIRM}
@@ -20,6 +20,29 @@ def command_of(text: str) -> tuple[CommandName, str] | None:
     match = _SLASH.fullmatch(line)
     name = _TYPED.get(match["name"].lower()) if match else None
     return (name, (match["args"] or "").strip()) if match and name else None
+
+
+def question_in(event: Event) -> Message | None:
+    """What an event asks: a message itself, or what stands behind `/code` or `/chat`; None where nothing is asked."""
+    if isinstance(event, Message):
+        return event
+    if not (isinstance(event, Command) and event.name in (CommandName.CODE, CommandName.CHAT) and event.args):
+        return None
+    return Message(
+        id=event.id,
+        thread=event.thread,
+        author=event.author,
+        sent_at=event.sent_at,
+        visibility=event.visibility,
+        return_address=event.return_address,
+        text=event.args,
+    )
+
+
+def question_of(text: str) -> str:
+    """A text without the `/code` or `/chat` before its question."""
+    command = command_of(text)
+    return command[1] if command and command[0] in (CommandName.CODE, CommandName.CHAT) else text
 
 
 def understood(message: Message) -> Message | Command:

@@ -3,6 +3,7 @@
 import logging
 from datetime import UTC, datetime, timedelta
 
+from core.commands import question_of
 from core.hall import Hall
 from core.language import language_of
 from core.message import Author, Command, Deleted, Edited, Feedback, Reply, Source
@@ -44,10 +45,11 @@ async def _stop(hall: Hall, unit: Unit, claim: Claim, command: Command) -> bool:
 
 async def _edit(hall: Hall, unit: Unit, edited: Edited) -> bool:
     """An edit redoes an unfinished turn and corrects the history; it never starts a turn of its own."""
+    text = question_of(edited.text)
     if hall.access.allows(edited.author, edited.thread) and await unit.threads.edit(
-        edited.thread, edited.message_id, edited.author, edited.text
+        edited.thread, edited.message_id, edited.author, text
     ):
-        await unit.inbox.amend(edited.thread, edited.message_id, edited.text)
+        await unit.inbox.amend(edited.thread, edited.message_id, text)
     return True
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from core.answer import conversation, within_context
+from core.commands import question_in
 from core.delivery import Courier, Feed
 from core.drafting import Drafter
 from core.errors import Busy, EngineError, LeaseLost, NotStored, TooLong, trace
@@ -152,9 +153,8 @@ class Dialog:
     async def _reroute(self, unit: Unit, command: Command) -> Plan:
         """`/code` switches the thread; `/code some question` also answers the question."""
         await unit.threads.route(command.thread, command.name)
-        if not command.args:
-            return Sentence(f"route_{command.name}")
-        return await self._question(unit, _as_message(command))
+        question = question_in(command)
+        return await self._question(unit, question) if question else Sentence(f"route_{command.name}")
 
     async def _regenerate(self, unit: Unit, command: Command) -> Plan:
         reply = await (unit.replies.get(ReplyId(command.args)) if command.args else unit.replies.newest(command.thread))
@@ -314,18 +314,6 @@ class Dialog:
             interval=self._hall.terms.draft_interval,
             on_first_text=on_first_text,
         )
-
-
-def _as_message(command: Command) -> Message:
-    return Message(
-        id=command.id,
-        thread=command.thread,
-        author=command.author,
-        sent_at=command.sent_at,
-        visibility=command.visibility,
-        return_address=command.return_address,
-        text=command.args,
-    )
 
 
 def _sentence_for(error: BaseException) -> str:

@@ -24,15 +24,11 @@ _THREADS = """
         AND threads.asked_at IS NOT NULL
     ORDER BY threads.asked_at DESC LIMIT %(limit)s
 """
-_ENTRIES = """
+_ENTRIES = f"""
     SELECT message.seq, message.id, message.body, message.seq < threads.reset_seq,
-        newest.id, newest.body, newest.model, newest.source, turns.state
+        newest.id, newest.body, newest.model, newest.source, newest.state
     FROM threads JOIN messages message ON message.thread = threads.id
-    LEFT JOIN LATERAL (
-        SELECT id, body, model, source FROM replies
-        WHERE replies.question = message.id ORDER BY replies.seq DESC LIMIT 1
-    ) newest ON true
-    LEFT JOIN turns ON turns.reply_id = newest.id
+    LEFT JOIN LATERAL ({replies.NEWEST_ANSWER}) newest ON true
     WHERE threads.id = %(thread)s AND threads.owner = %(reader)s AND message.author = %(reader)s
         AND NOT message.is_erased AND message.seq < %(before)s
     ORDER BY message.seq DESC LIMIT %(limit)s

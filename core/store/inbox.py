@@ -3,12 +3,14 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from core import codec
-from core.errors import LeaseLost, ParleyError
-from core.message import Author, Command, Event, Feedback, Message, ThreadId
+from core.commands import question_in
+from core.errors import LeaseLost, Malformed, ParleyError
+from core.message import Author, Command, Event, Feedback, ThreadId
 from core.ports import Claim, Mark, Receipt, SignalKind
 from core.store import messages
 from core.store.database import Row
@@ -114,7 +116,8 @@ _MARK = f"""
 _AMEND = f"""
     WITH amended AS (
         UPDATE inbox SET mark = CASE WHEN status = 1 THEN COALESCE(mark, 'redo') ELSE mark END
-        WHERE reply_id = %(message)s AND thread = %(thread)s AND status IN (0, 1) AND payload IS NULL
+        WHERE reply_id = %(message)s AND thread = %(thread)s AND status IN (0, 1)
+            AND EXISTS (SELECT FROM messages WHERE messages.id = %(message)s)
         RETURNING reply_id, status
     )
     SELECT reply_id, status,
@@ -158,10 +161,10 @@ class PostgresInbox(Room):
     async def _add(self, event: Event, row: Params) -> Receipt:
         author, row_id = row["author"], row["reply_id"]
         row["payload_of_signal"] = self._desk.wake(SignalKind.INBOX)
-        if isinstance(event, Message):
-            sql, row["body"] = _ADD_MESSAGE, await messages.seal(self._vault, author, row_id, event)
-        else:
-            sql = _ADD_COMMAND if isinstance(event, Command) and event.lane == "turn" else _ADD_CONTROL
+        sql = _ADD_COMMAND if isinstance(event, Command) and event.lane == "turn" else _ADD_CONTROL
+        if question := question_in(event):
+            sql, row["body"] = _ADD_MESSAGE, await messages.seal(self._vault, author, row_id, question)
+        if question is not event:
             row["payload"] = await self._vault.seal("inbox", "payload", author, row_id, codec.dumps(event))
         return Receipt(reply_id(row_id), is_new=bool(await self._tx.fetch(sql, row)))
 
@@ -185,9 +188,15 @@ class PostgresInbox(Room):
         return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, Mark(mark) if mark else None)
 
     async def _event(self, author: UUID, row_id: UUID, payload: bytes | None, body: bytes | None) -> Event:
-        if payload is not None:
-            return codec.loads(await self._vault.open("inbox", "payload", author, row_id, payload))
-        return await messages.open(self._vault, author, row_id, body or b"")
+        question = await messages.open(self._vault, author, row_id, body) if body is not None else None
+        if payload is None:
+            if question is None:
+                raise Malformed
+            return question
+        event = codec.loads(await self._vault.open("inbox", "payload", author, row_id, payload))
+        if isinstance(event, Command) and question is not None:  # it may have been edited since
+            event = replace(event, args=question.text)
+        return event
 
     async def renew(self, claims: Collection[Claim], lease: timedelta) -> Mapping[int, Mark | None]:
         held = {

@@ -22,6 +22,15 @@ PARTS = """
 COLUMNS = """
     replies.id, replies.asker, replies.about, replies.body, replies.source, replies.model, replies.verdict,
     replies.replaces, """ + PARTS.format(reply="replies.id")
+# The newest answer to `message`; one that came to nothing gives way to an earlier one that did not.
+NEWEST_ANSWER = """
+    SELECT replies.id, replies.asker, replies.body, replies.model, replies.source, turns.state
+    FROM replies JOIN turns ON turns.reply_id = replies.id
+    WHERE replies.question = message.id
+    ORDER BY turns.state IN ('failed', 'refused') OR (turns.state = 'stopped' AND replies.source = 'house'),
+        replies.seq DESC
+    LIMIT 1
+"""
 _OPEN = """
     WITH earlier AS MATERIALIZED (SELECT question FROM replies WHERE id = %(replaces)s::uuid)
     INSERT INTO replies (id, seq, thread, asker, question, replaces, about)

@@ -1,4 +1,5 @@
 """The conversations: their history, the model they asked for, and how far back they remember."""
+# ruff: noqa: S608 - what is put together here are constants of this room
 
 from uuid import UUID
 
@@ -8,21 +9,19 @@ from core.ports import Claim, Exchange, ThreadFacts
 from core.store import messages, replies
 from core.store.room import Room
 
-# The exchanges that count: answered, not refused, not failed, with a text (a sealed empty one has 49 bytes).
-_HISTORY = """
+# The exchanges that count: answered by more than a sentence of the house (a sealed empty text has 49 bytes).
+_HISTORY = f"""
     SELECT message.seq, message.id, message.author, message.body, newest.id, newest.asker, newest.body
     FROM messages message
-    CROSS JOIN LATERAL (
-        SELECT id, asker, body FROM replies WHERE replies.question = message.id ORDER BY replies.seq DESC LIMIT 1
-    ) newest
-    JOIN turns ON turns.reply_id = newest.id
+    CROSS JOIN LATERAL ({replies.NEWEST_ANSWER}) newest
     WHERE message.thread = %(thread)s AND NOT message.is_erased
         AND message.seq > COALESCE((SELECT reset_seq FROM threads WHERE threads.id = %(thread)s), 0)
         AND message.seq < COALESCE(
             (SELECT seq FROM messages WHERE messages.id = %(message)s),
             (SELECT inbox.id FROM inbox WHERE inbox.reply_id = %(message)s), 0)
         AND message.seq < %(before)s
-        AND turns.state IN ('done', 'delivering', 'stopped', 'asked') AND octet_length(newest.body) > 49
+        AND newest.state IN ('done', 'delivering', 'stopped', 'asked') AND newest.source <> 'house'
+        AND octet_length(newest.body) > 49
     ORDER BY message.seq DESC LIMIT %(limit)s
 """
 _FACTS = "SELECT route FROM threads WHERE id = %(thread)s"

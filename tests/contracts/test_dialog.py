@@ -350,6 +350,48 @@ async def test_a_route_sticks_to_its_thread(house):
     }
 
 
+async def test_a_question_behind_a_route_is_answered_and_kept_like_any_other(house):
+    order = house.command(CommandName.CODE, args="sort a list")
+    (first,) = await house.accept(order)
+    await house.until(first)
+    assert house.mind.heard[-1].model == "code"
+    _, second = await house.ask("and now?")
+    await house.until(second)
+    assert [turn.text for turn in house.mind.heard[-1].turns] == ["sort a list", "answer to sort a list", "and now?"]
+    (third,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+    await house.until(third)
+    assert house.mind.heard[-1].turns[-1].text == "sort a list"
+    (entry, _) = await house.store.archive.entries(order.thread, order.author, limit=9)
+    assert (entry.question, entry.answer) == ("sort a list", "answer to sort a list")
+
+
+async def test_an_edited_question_behind_a_route_is_answered_anew(house):
+    house.mind.gate.clear()
+    order = house.command(CommandName.CODE, args="sort a list")
+    (reply_id,) = await house.accept(order)
+    await house.until(reply_id, State.ANSWERING)
+    edited = Edited(**house.common("t", order.author), message_id=order.id, text="/code sort a tuple")
+    await house.accept(edited)
+    await eventually(lambda: len(house.mind.heard) == 2)
+    house.mind.gate.set()
+    await house.until(reply_id)
+    assert (await house.reply(reply_id)).text == "answer to sort a tuple"
+    assert house.mind.heard[-1].model == "code"
+
+
+async def test_an_answer_outlives_a_failed_try_to_write_it_again(house):
+    message, first = await house.ask("one")
+    await house.until(first)
+    house.mind.answers["one"] = Busy()
+    (second,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+    assert (await house.until(second)).state is State.FAILED
+    (entry,) = await house.store.archive.entries(message.thread, message.author, limit=9)
+    assert (entry.reply_id, entry.answer) == (first, "answer to one")
+    _, third = await house.ask("two")
+    await house.until(third)
+    assert [turn.text for turn in house.mind.heard[-1].turns] == ["one", "answer to one", "two"]
+
+
 async def test_a_regenerated_answer_replaces_the_old_one(house):
     _, before = await house.ask("zero")
     _, first = await house.ask("one")

@@ -22,6 +22,7 @@ from core.message import (
     Origin,
     PartId,
     ReplyId,
+    Source,
     ThreadId,
     Visibility,
 )
@@ -790,6 +791,13 @@ async def test_history_holds_what_was_answered(store: Store, state: State, text:
     now = message("now")
     await add(store, now)
     assert await history(store, now) == ([("one", text)] if counts else [])
+
+
+async def test_what_the_house_said_itself_is_no_history(store: Store):
+    await answered(store, message("one"), "Stopped, as you asked.", State.STOPPED, source=Source.HOUSE)
+    now = message("now")
+    await add(store, now)
+    assert await history(store, now) == []
 
 
 async def test_history_holds_an_answer_that_is_still_being_delivered(store: Store):

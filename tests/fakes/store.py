@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from core.commands import question_in
 from core.errors import LeaseLost, NotFound, NotStored
 from core.message import (
     Author,
@@ -22,6 +23,7 @@ from core.message import (
     PartId,
     Reply,
     ReplyId,
+    Source,
     ThreadId,
     Visibility,
     Written,
@@ -135,9 +137,14 @@ class Tables:
         return Tables(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
 
     def newest_reply(self, question: ReplyId) -> ReplyRow | None:
-        return max(
-            (row for row in self.replies.values() if row.question == question), key=lambda row: row.seq, default=None
-        )
+        """One that came to nothing gives way to an earlier one that did not."""
+        rows = (row for row in self.replies.values() if row.question == question)
+        return max(rows, key=lambda row: (not self._came_to_nothing(row), row.seq), default=None)
+
+    def _came_to_nothing(self, row: ReplyRow) -> bool:
+        state = self.turns[row.reply.id].state if row.reply.id in self.turns else None
+        is_silenced = state is State.STOPPED and row.reply.source is Source.HOUSE
+        return state in (State.FAILED, State.REFUSED) or is_silenced
 
     def said_in(self, thread: str) -> list[MessageRow]:
         """Newest first."""
@@ -170,15 +177,15 @@ class MemoryInbox(Room):
         )
         if not is_vote and event.lane == "turn":
             self._open_thread(event)
-        if isinstance(event, Message):
-            self._tables.messages[id_] = MessageRow(row, event)
+        if question := question_in(event):
+            self._tables.messages[id_] = MessageRow(row, question)
         return Receipt(id_, is_new=True)
 
     def _open_thread(self, event: Event) -> None:
         assert isinstance(event, Message | Command)
         key = str(event.thread)
         thread = self._tables.threads.get(key) or ThreadRow(event.thread)
-        asked_at = now() if isinstance(event, Message) else thread.asked_at
+        asked_at = now() if question_in(event) else thread.asked_at
         self._tables.threads[key] = replace(thread, owner=thread.owner or event.author.key, asked_at=asked_at)
 
     async def claim(
@@ -204,7 +211,8 @@ class MemoryInbox(Room):
         row = replace(row, status=RUNNING, attempts=row.attempts + 1, owner=owner, lease_until=now() + lease, mark=mark)
         self._tables.inbox[row.id] = row
         said = self._tables.messages.get(row.reply_id)
-        event = said.message if said else row.event
+        event = replace(row.event, args=said.message.text) if said and isinstance(row.event, Command) else row.event
+        event = said.message if said and isinstance(event, Message) else event
         assert event is not None
         return Claim(row.id, event, row.reply_id, owner, row.attempts, row.created_at, mark)
 
@@ -529,6 +537,8 @@ class MemoryThreads(Room):
         newest = self._tables.newest_reply(reply_id(said.message.thread.adapter, said.message.id))
         turn = self._tables.turns.get(newest.reply.id) if newest else None
         if newest is None or turn is None or turn.state not in ANSWERED or not newest.reply.text:
+            return None
+        if newest.reply.source is Source.HOUSE:
             return None
         return Exchange(said.seq, said.message.text, said.message.author, newest.reply.text)
 
