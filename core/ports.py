@@ -202,7 +202,7 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A model that answers. `version` names weights and revision; `is_demo` marks the bundled demo checkpoint.
+    """A model that answers. `version` names weights and revision; `is_demo` marks the small demo checkpoint.
 
     `context` is in tokens; `params` is how its makers say the next token should be chosen.
     """

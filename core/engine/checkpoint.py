@@ -17,6 +17,9 @@ from core.errors import Misconfigured
 from core.ports import Model
 from core.turn import RECOMMENDED, SamplingParams
 
+DEMO_MARK = "is_parley_demo"
+"""What training writes into the demo model's config.json: it is known for what it is wherever it lies."""
+
 SMALL = 2**30
 """Up to this many bytes in float32 a model on a processor is not worth rounding."""
 
@@ -33,7 +36,7 @@ class Checkpoint:
     vocabulary: int
 
 
-def load(source: str, *, device: str, dtype: str, context: int, is_demo: bool) -> Checkpoint:
+def load(source: str, *, device: str, dtype: str, context: int) -> Checkpoint:
     """Loads a folder, or a model of the hub by its id. Blocks; raises Misconfigured with what to do."""
     _show_progress()
     is_folder = Path(source).is_dir()
@@ -57,7 +60,7 @@ def load(source: str, *, device: str, dtype: str, context: int, is_demo: bool) -
     _check_attention(text_config)
     network.to(where).eval()
     return Checkpoint(
-        _model(source, config, context, is_demo, _params(network.generation_config)),
+        _model(source, config, context, _params(network.generation_config)),
         network,
         tokenizer,
         Prompts(tokenizer),
@@ -94,8 +97,8 @@ def _blocks(path: Path, count: int = 64, size: int = 64 * 1024) -> Iterator[byte
             yield file.read(size)
 
 
-def _model(source: str, config: Any, context: int, is_demo: bool, params: SamplingParams) -> Model:
-    folder = Path(source)
+def _model(source: str, config: Any, context: int, params: SamplingParams) -> Model:
+    folder, is_demo = Path(source), bool(getattr(config, DEMO_MARK, False))
     if folder.is_dir():
         name, revision = "parley-demo" if is_demo else folder.resolve().name, fingerprint(folder)
     else:

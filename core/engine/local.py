@@ -133,8 +133,7 @@ class LocalEngine:
         from core.engine.checkpoint import load
         from core.engine.running import Running
 
-        is_demo = Path(self._source).resolve() == DEMO.resolve()
-        checkpoint = load(self._source, device=self._device, dtype=self._dtype, context=self._context, is_demo=is_demo)
+        checkpoint = load(self._source, device=self._device, dtype=self._dtype, context=self._context)
         return Running(checkpoint, self._slots, self._threads, lambda told: _call(loop, _tell, told))
 
 

@@ -13,4 +13,4 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def checkpoint(folder) -> Checkpoint:
-    return load(str(folder), device="cpu", dtype="float32", context=512, is_demo=False)
+    return load(str(folder), device="cpu", dtype="float32", context=512)

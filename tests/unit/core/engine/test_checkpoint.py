@@ -41,18 +41,18 @@ def test_a_long_file_is_read_in_samples(tmp_path):
 @pytest.mark.parametrize("source", ["/no/such/folder", "no-such-model/at-all"])
 def test_a_model_that_is_not_there_is_misconfigured(source):
     with pytest.raises(Misconfigured, match=source):
-        load(source, device="cpu", dtype="auto", context=512, is_demo=False)
+        load(source, device="cpu", dtype="auto", context=512)
 
 
 def test_an_empty_folder_is_misconfigured(tmp_path):
     with pytest.raises(Misconfigured, match=tmp_path.name):
-        load(str(tmp_path), device="cpu", dtype="auto", context=512, is_demo=False)
+        load(str(tmp_path), device="cpu", dtype="auto", context=512)
 
 
 def test_the_context_is_bounded_by_the_model_and_by_the_setting(folder, checkpoint):
-    bounded = load(str(folder), device="cpu", dtype="auto", context=100, is_demo=False)
+    bounded = load(str(folder), device="cpu", dtype="auto", context=100)
     assert (checkpoint.model.context, bounded.model.context) == (512, 100)
-    assert load(str(folder), device="cpu", dtype="auto", context=9999, is_demo=False).model.context == 512
+    assert load(str(folder), device="cpu", dtype="auto", context=9999).model.context == 512
 
 
 def test_a_small_model_runs_in_float32_and_a_large_one_as_the_processor_likes(monkeypatch):
@@ -77,4 +77,4 @@ def test_a_model_that_does_not_look_at_everything_is_refused(tmp_path):
     config.sliding_window = 16
     Qwen2ForCausalLM(config).save_pretrained(tmp_path)
     with pytest.raises(Misconfigured, match="sliding"):
-        load(str(tmp_path), device="cpu", dtype="auto", context=512, is_demo=False)
+        load(str(tmp_path), device="cpu", dtype="auto", context=512)
