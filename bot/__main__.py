@@ -93,12 +93,17 @@ def upgrade(config: ConfigFile = None) -> None:
 
 @demo.command(help="Make the demo model from its corpus. · 用语料训练演示模型。")
 def train(
-    out: Annotated[Path, typer.Argument(help="The folder to write it to. · 输出文件夹。")],
+    out: Annotated[
+        Path | None, typer.Argument(help="The folder to write it to; models/parley-demo beside the data. · 输出文件夹。")
+    ] = None,
     quick: Annotated[bool, typer.Option(help="A few steps only, to try it out. · 只训练几步。")] = False,
+    config: ConfigFile = None,
 ) -> None:
+    from bot.model import models_folder
     from bot.train import train_demo
 
-    _or_explain(lambda: train_demo(out, quick=quick, screen=screen))
+    settings = _load(config)
+    _or_explain(lambda: train_demo(out or models_folder(settings) / "parley-demo", quick=quick, screen=screen))
 
 
 @model.command(help="Download a model from the hub; goes on where it stopped. · 下载模型，可续传。")

@@ -166,7 +166,21 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "没有名为 {name} 的基准测试。可用的有：{names}。",
     ),
     "demo_training": ("Training the demo model", "正在训练演示模型"),
-    "demo_written": ("The demo model is in {folder}: {figures}", "演示模型已写入 {folder}：{figures}"),
+    "demo_written": (
+        "The demo model is in {folder}: {parameters} million parameters, {megabytes} MB, {minutes} minutes.",
+        "演示模型已写入 {folder}：{parameters} 百万个参数，{megabytes} MB，用时 {minutes} 分钟。",
+    ),
+    "demo_asking": (
+        "Asking it what it was never trained on …",
+        "正在用训练中从未出现过的问题来提问……",
+    ),
+    "demo_answered": (
+        "It answered {heldout_right:.0%} of new wordings right, {followup_right:.0%} of them in the middle of a "
+        "conversation, and said of {outofscope_honest:.0%} of foreign questions that it does not know. "
+        "`parley model use {folder}` lets it answer.",
+        "新的问法答对 {heldout_right:.0%}，在对话中途答对 {followup_right:.0%}；对无关问题，{outofscope_honest:.0%} "
+        "如实说不知道。运行 `parley model use {folder}` 让它来回答。",
+    ),
     "model_pulled": (
         "{model} is in {folder}. `parley model use {model}` makes it the one that answers.",
         "{model} 已下载到 {folder}。运行 `parley model use {model}` 让它来回答。",
