@@ -54,7 +54,7 @@ async def _growth(
 ) -> list[Figure]:
     """The same house with a door to look into its process. Every thread is a new person's, answered with one token."""
     async with running(process):
-        await _talk(process, http, range(threads // 20))
+        await _talk(process, http, range(threads // 5))  # more than the caches hold
         seen = [await _look(process, http)]
         for half in (range(threads // 2), range(threads // 2, threads)):
             await _talk(process, http, half)
