@@ -75,8 +75,8 @@ class SlotCache(Cache):
     ) -> tuple[Tensor, Tensor]:
         """Called by each layer with `[n, heads, width, dim]`; gives back `[n, heads, length, dim]`, views."""
         if layer_idx == len(self._keys):
-            self._keys.append(self._room(key_states))
-            self._values.append(self._room(value_states))
+            self._keys.append(self._room(key_states, self._capacity))
+            self._values.append(self._room(value_states, self._capacity))
         return self._write(self._keys[layer_idx], key_states), self._write(self._values[layer_idx], value_states)
 
     def move(self, source: int, target: int) -> None:
@@ -92,12 +92,18 @@ class SlotCache(Cache):
             tensor[row, :, : self.lengths[row]] = 0
         self.lengths[row] = 0
 
+    def wipe(self, row: int) -> None:
+        """Clears a row that was left in the middle of being written."""
+        for tensor in (*self._keys, *self._values):
+            tensor[row : row + 1] = 0
+        self.lengths[row] = 0
+
     def _write(self, tensor: Tensor, states: Tensor) -> Tensor:
         tensor[self._window.rows, :, self._window.positions] = states.transpose(1, 2)
         return tensor[self._window.span, :, : self._window.length]
 
-    def _room(self, states: Tensor) -> Tensor:
-        rows, length = self._capacity
+    def _room(self, states: Tensor, capacity: tuple[int, int]) -> Tensor:
+        rows, length = capacity
         return states.new_zeros((rows, states.shape[1], length, states.shape[3]))
 
     def _reserve(self, rows: int, length: int) -> None:
@@ -108,11 +114,12 @@ class SlotCache(Cache):
         rows = min(self.slots, max(rows, 2 * had_rows)) if rows > had_rows else had_rows
         if length > had_length:
             length = min(_rounded(self.context, PAGE), max(_rounded(length, 4 * PAGE), 2 * had_length))
-        self._capacity = (rows, max(length, had_length))
-        self._keys = [self._grown(tensor) for tensor in self._keys]
-        self._values = [self._grown(tensor) for tensor in self._values]
+        capacity = (rows, max(length, had_length))
+        keys, values = [[self._grown(tensor, capacity) for tensor in each] for each in (self._keys, self._values)]
+        # Only now: where there was no memory for it, all is as it was.
+        self._capacity, self._keys, self._values = capacity, keys, values
 
-    def _grown(self, tensor: Tensor) -> Tensor:
-        grown = self._room(tensor)
+    def _grown(self, tensor: Tensor, capacity: tuple[int, int]) -> Tensor:
+        grown = self._room(tensor, capacity)
         grown[: tensor.shape[0], :, : tensor.shape[2]] = tensor
         return grown

@@ -116,11 +116,23 @@ class Scheduler:
         while budget and (sequence := self._reading or self._admit()):
             part = sequence.next_part(budget)
             budget -= len(part)
-            logits = self._runner.forward(len(self._speaking), [part])
-            if sequence.is_read:
+            try:
+                logits = self._runner.forward(len(self._speaking), [part])
+                token = sample(logits, [sequence.sampler])[0] if sequence.is_read else None
+            except Exception as error:
+                self._give_up_reading(sequence, error)
+                continue
+            if token is not None:
                 self._reading = None
                 self._speaking.append(sequence)
-                self._accept(len(self._speaking) - 1, sample(logits, [sequence.sampler])[0])
+                self._accept(len(self._speaking) - 1, token)
+
+    def _give_up_reading(self, sequence: Sequence, error: Exception) -> None:
+        """A prompt that cannot be read (most often for want of memory) takes nobody else's answer with it."""
+        log.error("A prompt could not be read: %s", trace(error))
+        self._tell(sequence, Unavailable("it could not be read; please ask again"))
+        self._reading = None
+        self._runner.cache.wipe(len(self._speaking))
 
     def _admit(self) -> Sequence | None:
         if self._waiting and len(self._speaking) < self._slots:

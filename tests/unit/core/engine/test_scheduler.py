@@ -204,6 +204,52 @@ def test_a_row_without_numbers_fails_alone(llama):
         assert bench.answer(sequence) == bench.generate(sequence)
 
 
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_prompt_there_is_no_memory_for_fails_alone(llama, monkeypatch, layer):
+    bench = Bench(llama, chunk=16)
+    others = [bench.ask(prompt) for prompt in prompts(3, longest=30)]
+    for _ in range(8):
+        bench.scheduler.step()
+    cache = bench.scheduler._runner.cache
+    update, width = cache.update, 16
+
+    def without_memory(keys, values, layer_idx, *args, **kwargs):
+        if keys.shape[2] == width and layer_idx == layer:
+            raise RuntimeError("out of memory")
+        return update(keys, values, layer_idx, *args, **kwargs)
+
+    monkeypatch.setattr(cache, "update", without_memory)
+    unlucky = bench.ask([9] * 64)
+    bench.run()
+    monkeypatch.undo()
+    again = bench.ask([9] * 64)
+    bench.run()
+    assert [type(event) for event in bench.told[unlucky]] == [Unavailable]
+    for sequence in (*others, again):
+        assert bench.answer(sequence) == bench.generate(sequence)
+
+
+def test_a_cache_that_cannot_grow_is_as_it_was(llama, monkeypatch):
+    bench = Bench(llama, chunk=512)
+    speaker = bench.ask([9, 10, 11], max_new_tokens=60, repetition_penalty=2.0)
+    bench.scheduler.step()
+    cache = bench.scheduler._runner.cache
+    grown, calls = cache._grown, []
+
+    def nearly(*args):
+        calls.append(args)
+        if len(calls) == 3:  # the keys are there, the values are not
+            raise RuntimeError("out of memory")
+        return grown(*args)
+
+    monkeypatch.setattr(cache, "_grown", nearly)
+    unlucky = bench.ask([9] * 400)
+    bench.run()
+    assert len(calls) == 3
+    assert isinstance(bench.told[unlucky][-1], Unavailable)
+    assert bench.answer(speaker) == bench.generate(speaker)
+
+
 def test_text_that_can_not_be_decoded_fails_alone(llama):
     bench = Bench(llama)
     other, broken = bench.ask([9, 10, 11]), bench.ask([12, 13])
