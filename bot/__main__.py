@@ -94,7 +94,7 @@ def upgrade(config: ConfigFile = None) -> None:
 @demo.command(help="Make the demo model from its corpus. · 用语料训练演示模型。")
 def train(
     out: Annotated[
-        Path | None, typer.Argument(help="The folder to write it to; models/parley-demo beside the data. · 输出文件夹。")
+        Path | None, typer.Argument(help="Where to write it; else models/parley-demo in data_dir. · 输出文件夹。")
     ] = None,
     quick: Annotated[bool, typer.Option(help="A few steps only, to try it out. · 只训练几步。")] = False,
     config: ConfigFile = None,

@@ -54,9 +54,11 @@ async def _edit(hall: Hall, unit: Unit, edited: Edited) -> bool:
 
 
 async def _delete(hall: Hall, unit: Unit, deleted: Deleted) -> bool:
-    """Also an administrator of the platform may delete, so whose hand it was does not matter."""
-    await unit.inbox.mark(Mark.ERASE, thread=deleted.thread, message_id=deleted.message_id)
-    await unit.threads.erase(deleted.thread, deleted.message_id)
+    """Everybody may take back their own words; whoever is let in may erase others', where the platform lets them."""
+    is_let_in = hall.access.allows(deleted.author, deleted.thread)
+    by = None if is_let_in else deleted.author
+    if await unit.threads.erase(deleted.thread, deleted.message_id, by) or is_let_in:
+        await unit.inbox.mark(Mark.ERASE, thread=deleted.thread, message_id=deleted.message_id)
     return True
 
 

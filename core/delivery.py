@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 _HEAD_POLL = 0.25
 _STORE_RETRY = 0.5
+_PAUSE = timedelta(seconds=1)
+# What says nothing against the answer or its platform: these tries do not count.
+_PATIENT = (RateLimited, DoorLost, NotStored, LeaseLost, asyncio.CancelledError)
 
 
 class Feed:
@@ -110,11 +113,26 @@ class Courier:
         """Writes down how the delivery ended, trying again while the database is away."""
         while True:
             try:
-                await self._settle(error)
+                await self.write_down(error)
             except NotStored:
                 await asyncio.sleep(_STORE_RETRY)
             else:
                 return
+
+    async def write_down(self, error: BaseException | None) -> None:
+        """Ends the row of a delivery that succeeded, or gives it back, or buries it. Raises LeaseLost or NotStored."""
+        delivery, channel = self.delivery, self.delivery.reply.thread.adapter
+        async with self._hall.store.unit() as unit:
+            if error is None:
+                await unit.outbox.done(delivery)
+            elif self._is_hopeless(error):
+                await unit.turns.move(delivery.reply.id, State.FAILED)
+                await unit.outbox.bury(delivery, str(error))
+            else:
+                await unit.outbox.release(delivery, self._delay(error), is_failure=not isinstance(error, _PATIENT))
+        if error is not None and not isinstance(error, asyncio.CancelledError):
+            self._hall.metrics.count("delivery_failures", channel=channel, error=type(error).__name__)
+            _report(error, delivery)
 
     async def _chunks(self) -> AsyncGenerator[Chunk, None]:
         """The feed, as long as the lease lasts: a process that slept must not write over what another one finished."""
@@ -139,31 +157,16 @@ class Courier:
                 async with self._hall.store.unit() as unit:
                     is_head = await unit.outbox.is_head(self.delivery.reply.id)
 
-    async def _settle(self, error: BaseException | None) -> None:
-        delivery, channel = self.delivery, self.delivery.reply.thread.adapter
-        async with self._hall.store.unit() as unit:
-            if error is None:
-                await unit.outbox.done(delivery)
-            elif self._is_hopeless(error):
-                await unit.turns.move(delivery.reply.id, State.FAILED)
-                await unit.outbox.bury(delivery, str(error))
-            else:
-                await unit.outbox.release(delivery, self._delay(error))
-        if error is not None:
-            self._hall.metrics.count("delivery_failures", channel=channel, error=type(error).__name__)
-            _report(error, delivery)
-
     def _is_hopeless(self, error: BaseException) -> bool:
-        is_patient = isinstance(error, RateLimited | DoorLost | NotStored)
-        has_tried_enough = self.delivery.attempts >= self._hall.terms.max_deliveries
-        return isinstance(error, Undeliverable) or (has_tried_enough and not is_patient)
+        has_tried_enough = self.delivery.failures + 1 >= self._hall.terms.max_deliveries
+        return isinstance(error, Undeliverable) or (has_tried_enough and not isinstance(error, _PATIENT))
 
     def _delay(self, error: BaseException) -> timedelta:
         if isinstance(error, RateLimited):
             return error.retry_after
-        if isinstance(error, DoorLost):
-            return timedelta(0)
-        return timedelta(seconds=min(2.0**self.delivery.attempts, 60.0))
+        if isinstance(error, _PATIENT):
+            return _PAUSE
+        return timedelta(seconds=min(2.0 ** (self.delivery.failures + 1), 60.0))
 
 
 def _report(error: BaseException, delivery: Delivery) -> None:

@@ -54,6 +54,11 @@ class Handover:
     courier: Courier
     carrying: "asyncio.Task[None]"
 
+    @property
+    def outcome(self) -> BaseException | None:
+        """How the showing ended, None where it succeeded; a cut one counts as CancelledError."""
+        return asyncio.CancelledError() if self.carrying.cancelled() else self.carrying.exception()
+
 
 class Dialog:
     """Works on one claimed event of the turn lane; `obey` and `lose` may be called while `answer` runs."""
@@ -62,6 +67,7 @@ class Dialog:
         self.claim = claim
         self.courier: Courier | None = None
         self.is_answered = False
+        self.ended = asyncio.Event()
         self._hall = hall
         self._event = event
         # What was to be redone is being redone: the claimed event has the new text already.
@@ -71,6 +77,10 @@ class Dialog:
         self._manuscript = Manuscript()
         self._feed = Feed()
         self._language = language_of(event.text if isinstance(event, Message) else event.args, event.author.locale)
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return self.claim.failures >= self._hall.terms.max_attempts
 
     def obey(self, mark: Mark) -> None:
         """The control lane wants something of this turn."""
@@ -97,7 +107,7 @@ class Dialog:
         is_handed_over = False
         try:
             state = await self._write(plan)
-            is_handed_over = await self._finish(delivery, courier, carrying, state)
+            is_handed_over = await self._finish(delivery, courier, state)
             self.is_answered = True
         finally:
             self._feed.close()
@@ -114,7 +124,7 @@ class Dialog:
             reply = Reply(
                 id=self.claim.reply_id,
                 thread=self._event.thread,
-                asker=self._event.author,
+                asker=plan.message.author if isinstance(plan, Question) else self._event.author,
                 in_reply_to=self._event.id,
                 replaces=plan.replaces if isinstance(plan, Question) else None,
             )
@@ -124,7 +134,7 @@ class Dialog:
         return plan, delivery
 
     async def _plan(self, unit: Unit) -> Plan:
-        if self.claim.attempts > self._hall.terms.max_attempts:
+        if self._is_hopeless:
             return Sentence("failed", State.FAILED)
         if not self._hall.access.allows(self._event.author, self._event.thread):
             return Sentence("not_allowed", State.REFUSED)
@@ -270,29 +280,30 @@ class Dialog:
 
     # ---------------------------------------------------------------------------------------------------- the finish
 
-    async def _finish(self, delivery: Delivery, courier: Courier, carrying: "asyncio.Task[None]", state: State) -> bool:
+    async def _finish(self, delivery: Delivery, courier: Courier, state: State) -> bool:
         """Final text, end of the inbox row and readiness of the outbox row, at once; whether the courier goes on."""
         reply = self._manuscript.fill(delivery.reply)
         while not self._is_lost:
-            is_carrying = courier.hold() and not carrying.done()
+            # One that has failed already is handed over too: how it ended is written down, and a wait asked for kept.
+            has_started = courier.hold()
             try:
-                await self._commit(reply, replace(delivery, reply=reply), state, keep=is_carrying)
+                await self._commit(reply, replace(delivery, reply=reply), state, keep=has_started)
             except NotStored:
                 await asyncio.sleep(_STORE_RETRY)
             else:
                 self._measure(state)
-                return is_carrying
+                return has_started
         raise LeaseLost
 
     async def _commit(self, reply: Reply, delivery: Delivery, state: State, *, keep: bool) -> None:
         async with self._hall.store.unit() as unit:
             await unit.replies.save(reply)
             await unit.turns.move(reply.id, state, written=self._manuscript.written, first_text=True)
-            if self.claim.attempts > self._hall.terms.max_attempts:
-                await unit.inbox.bury(self.claim, f"not answered in {self._hall.terms.max_attempts} attempts")
+            await unit.outbox.ready(delivery, keep=keep)
+            if self._is_hopeless:
+                await unit.inbox.bury(self.claim, f"{self.claim.failures} tries came to nothing")
             else:
                 await unit.inbox.finish(self.claim)
-            await unit.outbox.ready(delivery, keep=keep)
 
     def _measure(self, state: State) -> None:
         channel = self._event.thread.adapter

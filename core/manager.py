@@ -35,8 +35,9 @@ class DialogManager:
         self.owner = str(uuid4())
         self._hall = hall
         self._dialogs: dict[ReplyId, Dialog] = {}
-        self._couriers: dict[ReplyId, tuple[Courier, asyncio.Task[None]]] = {}
+        self._handovers: dict[ReplyId, Handover] = {}
         self._unclaimed: list[Claim] = []
+        self._unsettled: list[Handover] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._inbox_woken = asyncio.Event()
         self._control_woken = asyncio.Event()
@@ -56,14 +57,13 @@ class DialogManager:
             group.create_task(self._forever("turn lane", self._claim_turns, self._inbox_woken, _POLL))
             group.create_task(self._forever("control lane", self._claim_controls, self._control_woken, _POLL))
             group.create_task(self._forever("outbox", self._claim_deliveries, self._outbox_woken, _POLL))
-            group.create_task(self._forever("leases", self._renew, asyncio.Event(), lease / 3))
-            group.create_task(self._forever("reaper", self._reap, asyncio.Event(), _POLL))
+            group.create_task(self._forever("leases", self._keep_leases, asyncio.Event(), min(_POLL, lease / 3)))
 
     async def stop(self, grace: timedelta) -> None:
         """Claims nothing more and waits for what was begun, at most `grace`; the rest is given back to the queue."""
         self._is_stopping = True
         lease = self._hall.terms.lease.total_seconds()
-        renewing = asyncio.create_task(self._forever("leases", self._renew, asyncio.Event(), lease / 3))
+        renewing = asyncio.create_task(self._forever("leases", self._renew, asyncio.Event(), min(_POLL, lease / 3)))
         with suppress(TimeoutError):
             async with asyncio.timeout(grace.total_seconds()):
                 while self._tasks:  # an answered turn goes on as a delivery
@@ -136,8 +136,9 @@ class DialogManager:
         claims = await self._claim("turn", room)
         for claim in claims:
             if isinstance(claim.event, Message | Command):
+                earlier = self._dialogs.get(claim.reply_id)
                 self._dialogs[claim.reply_id] = dialog = Dialog(self._hall, claim, claim.event)
-                self._start(self._converse(dialog), f"turn {claim.event.thread.adapter} {claim.reply_id}")
+                self._start(self._converse(dialog, earlier), f"turn {claim.event.thread.adapter} {claim.reply_id}")
         return bool(claims)
 
     async def _claim_controls(self) -> bool:
@@ -148,7 +149,7 @@ class DialogManager:
         return bool(claims)
 
     async def _claim_deliveries(self) -> bool:
-        room = self._hall.terms.concurrency - len(self._couriers)
+        room = self._hall.terms.concurrency - len(self._handovers)
         if self._is_stopping or room <= 0:
             return False
         async with self._hall.store.unit() as unit:
@@ -157,8 +158,8 @@ class DialogManager:
             )
         for delivery in deliveries:
             courier = Courier(self._hall, delivery, Feed.of(delivery))
-            carrying = asyncio.create_task(courier.carry(), name=f"deliver {delivery.reply.id}")
-            self._see_off(Handover(courier, carrying))
+            carrying = _carry(courier, self._handovers.get(delivery.reply.id))
+            self._see_off(Handover(courier, asyncio.create_task(carrying, name=f"deliver {delivery.reply.id}")))
         return bool(deliveries)
 
     async def _claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
@@ -169,7 +170,14 @@ class DialogManager:
 
     @property
     def _doors(self) -> frozenset[str]:
-        return frozenset(self._hall.adapters)
+        """The doors whose connection this process holds, or that need none."""
+        return frozenset(name for name, door in self._hall.adapters.items() if getattr(door, "is_connected", True))
+
+    async def _keep_leases(self) -> bool:
+        """Renews its own first: after an outage they must not pass for those of a process that died."""
+        await self._renew()
+        await self._reap()
+        return False
 
     async def _renew(self) -> bool:
         await self._give_back()
@@ -182,8 +190,8 @@ class DialogManager:
             for reply_id, courier in couriers.items():
                 if reply_id in held:
                     courier.renewed(asked_at)
-                elif reply_id in self._couriers:
-                    self._couriers[reply_id][1].cancel()
+                elif reply_id in self._handovers:
+                    self._handovers[reply_id].carrying.cancel()
         return False
 
     async def _read_marks(self) -> None:
@@ -203,9 +211,9 @@ class DialogManager:
 
     def _carrying(self) -> dict[ReplyId, Courier]:
         waiting = {key: dialog.courier for key, dialog in self._dialogs.items() if dialog.courier is not None}
-        return waiting | {key: courier for key, (courier, _) in self._couriers.items()}
+        return waiting | {key: handover.courier for key, handover in self._handovers.items()}
 
-    async def _reap(self) -> bool:
+    async def _reap(self) -> None:
         async with self._hall.store.unit() as unit:
             rows = await unit.inbox.reap() + await unit.outbox.reap()
         if rows:
@@ -213,15 +221,28 @@ class DialogManager:
             self._inbox_woken.set()
             self._control_woken.set()
             self._outbox_woken.set()
-        return False
 
     async def _give_back(self) -> None:
-        """Releases the claims whose dialogs could not even begin, so that they need not wait for the lease to end."""
+        """Gives up what could not even begin, or was cut off, so that nobody has to wait for its lease to end."""
         while self._unclaimed:
-            with suppress(LeaseLost):
+            claim = self._unclaimed.pop()
+            try:
                 async with self._hall.store.unit() as unit:
-                    await unit.inbox.release(self._unclaimed[-1], timedelta(0))
-            self._unclaimed.pop()
+                    await unit.inbox.release(claim, timedelta(0))
+            except LeaseLost:
+                pass
+            except NotStored:
+                self._unclaimed.append(claim)
+                raise
+        while self._unsettled:
+            handover = self._unsettled.pop()
+            try:
+                await handover.courier.write_down(handover.outcome)
+            except LeaseLost:
+                pass
+            except NotStored:
+                self._unsettled.append(handover)
+                raise
 
     # ------------------------------------------------------------------------------------------------------- the work
 
@@ -230,9 +251,12 @@ class DialogManager:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _converse(self, dialog: Dialog) -> None:
+    async def _converse(self, dialog: Dialog, earlier: Dialog | None) -> None:
         handover: Handover | None = None
         try:
+            if earlier is not None:  # this process's own, whose lease ran out or whose question was edited
+                earlier.lose()
+                await earlier.ended.wait()
             handover = await dialog.answer()
         except LeaseLost as lost:
             log.info("turn %s was given up: %s", dialog.claim.reply_id, lost)
@@ -241,10 +265,12 @@ class DialogManager:
             if isinstance(error, asyncio.CancelledError):
                 raise
         except Exception as error:
-            # The row stays leased and is taken up again when the lease ends; after some tries a sentence is said.
             log.error("turn %s failed: %s", dialog.claim.reply_id, trace(error))
+            await self._bury_or_retry(dialog.claim, patience=self._hall.terms.max_attempts + 1)
         finally:
-            del self._dialogs[dialog.claim.reply_id]
+            dialog.ended.set()
+            if self._dialogs.get(dialog.claim.reply_id) is dialog:
+                del self._dialogs[dialog.claim.reply_id]
             self._inbox_woken.set()
             self._outbox_woken.set()
         if handover is not None:
@@ -252,20 +278,24 @@ class DialogManager:
 
     def _see_off(self, handover: Handover) -> None:
         reply_id = handover.courier.delivery.reply.id
-        self._couriers[reply_id] = (handover.courier, handover.carrying)
+        self._handovers[reply_id] = handover
         self._start(self._settle(handover), f"settle {reply_id}")
 
     async def _settle(self, handover: Handover) -> None:
         """Waits for the last call to the platform and writes down how it ended."""
-        courier, carrying = handover.courier, handover.carrying
+        reply_id = handover.courier.delivery.reply.id
         try:
-            await asyncio.wait({carrying})
-            if not carrying.cancelled():
-                with suppress(LeaseLost):
-                    await courier.settle(carrying.exception())
+            await asyncio.wait({handover.carrying})
+            with suppress(LeaseLost):
+                await handover.courier.settle(handover.outcome)
+        except asyncio.CancelledError:
+            handover.carrying.cancel()
+            await asyncio.wait({handover.carrying})
+            self._unsettled.append(handover)
+            raise
         finally:
-            carrying.cancel()
-            self._couriers.pop(courier.delivery.reply.id, None)
+            if self._handovers.get(reply_id) is handover:
+                del self._handovers[reply_id]
             self._look_again()
 
     async def _control(self, claim: Claim) -> None:
@@ -277,13 +307,23 @@ class DialogManager:
             self._unclaimed.append(claim)
         except Exception as error:
             log.error("control event %d failed: %s", claim.id, trace(error))
-            await self._bury_or_retry(claim)
+            await self._bury_or_retry(claim, patience=self._hall.terms.max_attempts)
         self._outbox_woken.set()
 
-    async def _bury_or_retry(self, claim: Claim) -> None:
+    async def _bury_or_retry(self, claim: Claim, *, patience: int) -> None:
+        """After `patience` failures the row is kept for the operator. Where this fails too, its lease runs out."""
+        failures = claim.failures + 1
         with suppress(LeaseLost, NotStored):
             async with self._hall.store.unit() as unit:
-                if claim.attempts >= self._hall.terms.max_attempts:
-                    await unit.inbox.bury(claim, "failed at every attempt")
+                if failures >= patience:
+                    await unit.inbox.bury(claim, f"{failures} tries came to nothing")
                 else:
-                    await unit.inbox.release(claim, timedelta(seconds=claim.attempts))
+                    await unit.inbox.release(claim, timedelta(seconds=failures), is_failure=True)
+
+
+async def _carry(courier: Courier, earlier: Handover | None) -> None:
+    """Shows an answer, once an earlier try of this process to show it has ended."""
+    if earlier is not None:
+        earlier.carrying.cancel()
+        await asyncio.wait({earlier.carrying})
+    await courier.carry()

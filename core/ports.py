@@ -69,7 +69,8 @@ class Delivery:
 
     `reply` carries the final text once `is_ready`; `parts` are the platform messages sent so far and `state` is the
     adapter's own (stream id, sequence, cut points). With parts known, the whole message is replaced, never continued.
-    `is_head` tells whether nothing of this thread was undelivered before it at the time of opening or claiming.
+    `is_head` tells whether nothing of this thread was undelivered before it at the time of opening or claiming;
+    `failures` are the tries before this one that came to nothing.
     """
 
     reply: Reply
@@ -80,6 +81,7 @@ class Delivery:
     is_head: bool = False
     attempts: int = 1
     owner: str = ""
+    failures: int = 0
 
     @property
     def parts(self) -> tuple[PartId, ...]:
@@ -111,6 +113,13 @@ class Listener(Protocol):
     """A door that dials out. Runs until cancelled."""
 
     async def listen(self, accept: Accept) -> None: ...
+
+
+class HoldsConnection(Protocol):
+    """A door that works only while this process holds its connection: without it, nothing of it is claimed here."""
+
+    @property
+    def is_connected(self) -> bool: ...
 
 
 class ShowsTyping(Protocol):
@@ -272,7 +281,10 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An inbox row leased by `owner`; `attempts` counts this one. (id, owner, attempts) is its fencing token."""
+    """An inbox row leased by `owner`; `attempts` counts this one. (id, owner, attempts) is its fencing token.
+
+    `failures` are the tries before this one that came to nothing: an error, or a lease that ran out.
+    """
 
     id: int
     event: Event
@@ -281,6 +293,7 @@ class Claim:
     attempts: int
     received_at: datetime
     mark: Mark | None = None
+    failures: int = 0
 
 
 class Inbox(Protocol):
@@ -304,26 +317,32 @@ class Inbox(Protocol):
         """Ends the row and erases its payload. Raises LeaseLost."""
         ...
 
-    async def release(self, claim: Claim, delay: timedelta) -> None:
+    async def release(self, claim: Claim, delay: timedelta, *, is_failure: bool = False) -> None:
         """Gives the row back for a later try; it holds its thread meanwhile. Raises LeaseLost."""
         ...
 
     async def bury(self, claim: Claim, reason: str) -> None:
-        """Takes a poison row out for good, keeping it for the operator. Raises LeaseLost."""
+        """Takes a poison row out for good, keeping it for the operator. Raises LeaseLost.
+
+        Its place in the outbox goes with it, unless its answer is ready.
+        """
         ...
 
     async def reap(self) -> int:
-        """Gives rows with an expired lease back; how many."""
+        """Gives rows with an expired lease back, each a failure; how many."""
         ...
 
     async def mark(
         self, mark: Mark, *, thread: ThreadId, author: Author | None = None, message_id: str | None = None
     ) -> int:
-        """Marks the running turn of this thread (and author, and message), else the waiting ones; how many."""
+        """Marks the running turn of this thread (and author), else the waiting ones; how many.
+
+        With `message_id` the turn of that message, or the one that answers it once more.
+        """
         ...
 
     async def amend(self, thread: ThreadId, message_id: str, text: str) -> int:
-        """Gives an unfinished Message another text and marks it REDO where it is running; how many."""
+        """Gives the question of an unfinished turn another text and marks it REDO where it is running; how many."""
         ...
 
     async def waiting(self) -> int:
@@ -364,7 +383,7 @@ class Outbox(Protocol):
         """Delivered; the turn's state `delivering` becomes `done`. Raises LeaseLost."""
         ...
 
-    async def release(self, delivery: Delivery, delay: timedelta) -> None:
+    async def release(self, delivery: Delivery, delay: timedelta, *, is_failure: bool = False) -> None:
         """Gives the row back for a later try; it holds its thread meanwhile. Raises LeaseLost."""
         ...
 
@@ -372,7 +391,9 @@ class Outbox(Protocol):
         """It can't be delivered: out of the queue, kept for the operator. Raises LeaseLost."""
         ...
 
-    async def reap(self) -> int: ...
+    async def reap(self) -> int:
+        """Gives rows with an expired lease back, each a failure; how many."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,7 +467,10 @@ class Ratings(Protocol):
     """Votes on answers, kept by (reply, author, origin, part), with the model version that wrote the answer."""
 
     async def record(self, feedback: Feedback) -> ReplyId | None:
-        """Stores the vote; None where its target is unknown (yet). A repeated id changes nothing."""
+        """Stores the vote; None where its target is unknown (yet). A repeated id changes nothing.
+
+        The model is the one that wrote the finished answer, also where the vote came before its end.
+        """
         ...
 
     async def resolve(self, feedback: Feedback) -> Reply | None:
@@ -497,8 +521,8 @@ class Threads(Protocol):
         """Changes a stored message of this author; False where there is none."""
         ...
 
-    async def erase(self, thread: ThreadId, message_id: str) -> bool:
-        """Erases a stored message's text for good; False where there is none."""
+    async def erase(self, thread: ThreadId, message_id: str, author: Author | None = None) -> bool:
+        """Erases a stored message's text for good; False where there is none, or none by `author` where named."""
         ...
 
 
@@ -566,7 +590,8 @@ class ThreadSummary:
 class Entry:
     """One question of a thread with its newest answer, as its page shows it.
 
-    `state` is None while the question waits; `reply_id` is the newest answer's, `vote` the reader's own.
+    `state` is None while the question waits; `reply_id` is the newest answer's that came to something, `vote` the
+    reader's own. An entry that can no longer be read has no words and the state `failed`.
     """
 
     cursor: int

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any
 
@@ -38,6 +38,8 @@ class ExchangeView:
 
 def exchange_view(entry: Entry, events: Callable[[Entry], str], language: str) -> ExchangeView:
     """How an entry of the archive is shown."""
+    if not entry.question:
+        entry = replace(entry, question=say("lost", language))
     answer = answer_view(entry.answer, entry.state, model=entry.model, source=entry.source, language=language)
     return ExchangeView(entry, answer, "" if answer.is_final else events(entry))
 

@@ -191,6 +191,10 @@ _PAGE: dict[str, tuple[str, str]] = {
     "stopped": ("Stopped", "已停止"),
     "stopped_empty": ("Stopped before anything was written.", "还没有写出内容就已停止。"),
     "failed": ("Not answered", "未能回答"),
+    "lost": (
+        "(What stood here can no longer be read: it was changed in the database, or its key is gone.)",
+        "（这里的内容已无法读取：它在数据库中被改动，或者密钥已丢失。）",
+    ),
     "refused": ("Held back", "未予回答"),
     "finished": ("The answer is complete.", "回答完成。"),
     "source_cache": ("from an earlier answer", "来自先前的回答"),

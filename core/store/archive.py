@@ -1,16 +1,20 @@
 """What was said, for the pages of a door: only what the reader asked."""
 # ruff: noqa: S608 - what is put together here are constants of this room
 
+import logging
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from core.errors import ParleyError
 from core.message import Author, Reply, ReplyId, ThreadId
 from core.ports import Entry, State, ThreadSummary, Vote
 from core.store import messages, ratings, replies
 from core.store.database import Database
 from core.store.vault import Vault, reply_id, row_id
+
+logger = logging.getLogger(__name__)
 
 _TITLE = 80  # characters
 
@@ -26,7 +30,7 @@ _THREADS = """
 """
 _ENTRIES = f"""
     SELECT message.seq, message.id, message.body, message.seq < threads.reset_seq,
-        newest.id, newest.body, newest.model, newest.source, newest.state
+        newest.id, newest.asker, newest.body, newest.model, newest.source, newest.state
     FROM threads JOIN messages message ON message.thread = threads.id
     LEFT JOIN LATERAL ({replies.NEWEST_ANSWER}) newest ON true
     WHERE threads.id = %(thread)s AND threads.owner = %(reader)s AND message.author = %(reader)s
@@ -47,11 +51,20 @@ class PostgresArchive:
 
     async def threads(self, reader: Author, *, limit: int, before: datetime | None = None) -> tuple[ThreadSummary, ...]:
         params = {"reader": self._vault.person(reader), "limit": limit, "before": before}
-        return tuple([await self._summary(*row) for row in await self._database.fetch(_THREADS, params)])
+        summaries = [await self._readable_summary(row) for row in await self._database.fetch(_THREADS, params)]
+        return tuple(summary for summary in summaries if summary is not None)
 
     async def _summary(self, asked_at: datetime, id_: UUID, author: UUID, body: bytes) -> ThreadSummary:
         first = await messages.open(self._vault, author, id_, body)
         return ThreadSummary(first.thread, title(first.text), asked_at)
+
+    async def _readable_summary(self, row: Sequence[Any]) -> ThreadSummary | None:
+        """A thread whose first message cannot be read has no name to go by: it is left out, and the others stay."""
+        try:
+            return await self._summary(*row)
+        except ParleyError as error:
+            logger.error("message %s cannot be read, its thread is not listed: %s", row[1].hex, type(error).__name__)
+            return None
 
     async def entries(
         self, thread: ThreadId, reader: Author, *, limit: int, before: int | None = None
@@ -66,10 +79,19 @@ class PostgresArchive:
         async with self._database.transaction() as transaction:
             rows = await transaction.fetch(_ENTRIES, params)
             votes = await ratings.votes_of(transaction, self._vault, person, [row[4] for row in rows if row[4]])
-        return tuple([await self._entry(person, votes, row) for row in reversed(rows)])
+        return tuple([await self._readable_entry(reader, votes, row) for row in reversed(rows)])
+
+    async def _readable_entry(self, reader: Author, votes: dict[UUID, Vote], row: Sequence[Any]) -> Entry:
+        """One row that was changed or moved in the database takes its words with it, not the whole page."""
+        try:
+            return await self._entry(self._vault.person(reader), votes, row)
+        except ParleyError as error:
+            logger.error("message %s or its answer cannot be read: %s", row[1].hex, type(error).__name__)
+            lost = reply_id(row[4] or row[1])
+            return Entry(row[0], "", "", reader, datetime.fromtimestamp(0, UTC), lost, State.FAILED)
 
     async def _entry(self, person: UUID, votes: dict[UUID, Vote], row: Sequence[Any]) -> Entry:
-        seq, id_, body, is_before_reset, answer_id, answer, model, source, state = row
+        seq, id_, body, is_before_reset, answer_id, asker, answer, model, source, state = row
         message = await messages.open(self._vault, person, id_, body)
         return Entry(
             cursor=seq,
@@ -79,7 +101,7 @@ class PostgresArchive:
             sent_at=message.sent_at,
             reply_id=reply_id(answer_id or id_),
             state=State(state) if state else None,
-            answer=await replies.text(self._vault, person, answer_id, answer) if answer_id else "",
+            answer=await replies.text(self._vault, asker, answer_id, answer) if answer_id else "",
             model=model or "",
             source=source or "",
             vote=votes.get(answer_id),

@@ -62,7 +62,7 @@ _CLAIM = """
         UPDATE inbox SET status = 1, attempts = attempts + 1, owner = %(owner)s,
             lease_until = now() + %(lease)s, mark = NULLIF(mark, 'redo')
         FROM head WHERE inbox.id = head.id
-        RETURNING inbox.id, reply_id, author, payload, attempts, created_at, mark
+        RETURNING inbox.id, reply_id, author, payload, attempts, created_at, mark, failures
     )
     SELECT claimed.*, messages.body FROM claimed LEFT JOIN messages ON messages.id = reply_id ORDER BY claimed.id
 """
@@ -78,21 +78,31 @@ _FINISH = f"""
     UPDATE inbox SET status = 2, payload = NULL, owner = NULL, lease_until = NULL, finished_at = now() WHERE {_HELD}
 """
 _RELEASE = f"""
-    UPDATE inbox SET status = 0, owner = NULL, lease_until = NULL, available_at = now() + %(delay)s WHERE {_HELD}
+    UPDATE inbox SET status = 0, owner = NULL, lease_until = NULL, available_at = now() + %(delay)s,
+        failures = failures + %(failed)s
+    WHERE {_HELD}
 """
 _BURY = f"""
-    UPDATE inbox SET status = 3, owner = NULL, lease_until = NULL, finished_at = now(), reason = %(reason)s
-    WHERE {_HELD}
+    WITH buried AS (
+        UPDATE inbox SET status = 3, owner = NULL, lease_until = NULL, finished_at = now(), reason = %(reason)s
+        WHERE {_HELD} RETURNING reply_id
+    ), unready AS (
+        UPDATE outbox SET status = 3, owner = NULL, lease_until = NULL
+        FROM buried WHERE outbox.reply_id = buried.reply_id AND NOT is_ready
+    )
+    SELECT FROM buried
 """
 _REAP = f"""
     WITH expired AS MATERIALIZED (
         SELECT id FROM inbox WHERE status = 1 AND lease_until < now() FOR UPDATE SKIP LOCKED
     ), freed AS (
-        UPDATE inbox SET status = 0, owner = NULL, lease_until = NULL, available_at = now()
+        UPDATE inbox SET status = 0, owner = NULL, lease_until = NULL, available_at = now(), failures = failures + 1
         FROM expired WHERE inbox.id = expired.id RETURNING 1
     )
     SELECT count(*), pg_notify('{CHANNEL}', %(signal)s) FROM freed HAVING count(*) > 0
 """
+# The turn of a message, or the one that answers it once more.
+_IS_ABOUT = "{row}.reply_id = %(message)s OR {row}.reply_id IN (SELECT id FROM replies WHERE question = %(message)s)"
 # A row that is being claimed just now waits in our snapshot and runs once we may touch it: mark it all the same.
 _MARK = f"""
     WITH marked AS (
@@ -100,12 +110,12 @@ _MARK = f"""
             WHEN mark = 'erase' OR (mark = 'stop' AND %(mark)s = 'redo') THEN mark ELSE %(mark)s END
         WHERE thread = %(thread)s AND lane = 'turn' AND status IN (0, 1)
             AND (%(author)s::uuid IS NULL OR author = %(author)s)
-            AND (%(message)s::uuid IS NULL OR reply_id = %(message)s)
+            AND (%(message)s::uuid IS NULL OR {_IS_ABOUT.format(row="inbox")})
             AND (status = 1 OR NOT EXISTS (
                 SELECT FROM inbox running
                 WHERE running.thread = %(thread)s AND running.lane = 'turn' AND running.status = 1
                     AND (%(author)s::uuid IS NULL OR running.author = %(author)s)
-                    AND (%(message)s::uuid IS NULL OR running.reply_id = %(message)s)
+                    AND (%(message)s::uuid IS NULL OR {_IS_ABOUT.format(row="running")})
             ))
         RETURNING reply_id, status
     )
@@ -116,7 +126,7 @@ _MARK = f"""
 _AMEND = f"""
     WITH amended AS (
         UPDATE inbox SET mark = CASE WHEN status = 1 THEN COALESCE(mark, 'redo') ELSE mark END
-        WHERE reply_id = %(message)s AND thread = %(thread)s AND status IN (0, 1)
+        WHERE thread = %(thread)s AND lane = 'turn' AND status IN (0, 1) AND ({_IS_ABOUT.format(row="inbox")})
             AND EXISTS (SELECT FROM messages WHERE messages.id = %(message)s)
         RETURNING reply_id, status
     )
@@ -177,7 +187,7 @@ class PostgresInbox(Room):
 
     async def _claimed(self, owner: str, row: Row) -> Claim | None:
         """One row that cannot be read is buried: it must not keep the others from being answered."""
-        id_, row_id, author, payload, attempts, created_at, mark, body = row
+        id_, row_id, author, payload, attempts, created_at, mark, failures, body = row
         try:
             event = await self._event(author, row_id, payload, body)
         except ParleyError as error:
@@ -185,7 +195,7 @@ class PostgresInbox(Room):
             reason = await self._vault.seal("inbox", "reason", self._vault.house, row_id, str(error).encode())
             self._tx.later(_BURY, {"id": id_, "owner": owner, "attempts": attempts, "reason": reason}, LeaseLost)
             return None
-        return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, Mark(mark) if mark else None)
+        return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, Mark(mark) if mark else None, failures)
 
     async def _event(self, author: UUID, row_id: UUID, payload: bytes | None, body: bytes | None) -> Event:
         question = await messages.open(self._vault, author, row_id, body) if body is not None else None
@@ -211,12 +221,13 @@ class PostgresInbox(Room):
         self._desk.wake(SignalKind.INBOX)  # the next of its thread may start
         self._tx.later(_FINISH, token(claim), LeaseLost)
 
-    async def release(self, claim: Claim, delay: timedelta) -> None:
+    async def release(self, claim: Claim, delay: timedelta, *, is_failure: bool = False) -> None:
         self._desk.wake(SignalKind.INBOX)
-        self._tx.later(_RELEASE, token(claim) | {"delay": delay}, LeaseLost)
+        self._tx.later(_RELEASE, token(claim) | {"delay": delay, "failed": int(is_failure)}, LeaseLost)
 
     async def bury(self, claim: Claim, reason: str) -> None:
         self._desk.wake(SignalKind.INBOX)
+        self._desk.wake(SignalKind.OUTBOX)
         row_id = UUID(claim.reply_id)
         sealed = await self._vault.seal("inbox", "reason", self._vault.house, row_id, reason.encode())
         self._tx.later(_BURY, token(claim) | {"reason": sealed}, LeaseLost)

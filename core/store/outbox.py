@@ -2,7 +2,7 @@
 # ruff: noqa: S608 - what is put together here are constants of this room
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -34,7 +34,7 @@ _OPEN = f"""
     SELECT reply_id, id, adapter, thread, %(owner)s, now() + %(lease)s FROM mine
     ON CONFLICT (reply_id) DO UPDATE SET
         owner = EXCLUDED.owner, lease_until = EXCLUDED.lease_until, attempts = outbox.attempts + 1, status = 0
-    RETURNING attempts, state, is_ready,
+    RETURNING attempts, failures, state, is_ready,
         {_IS_HEAD.format(row="outbox")}, {replies.PARTS.format(reply="outbox.reply_id")}
 """
 _CLAIM = f"""
@@ -46,9 +46,9 @@ _CLAIM = f"""
     ), claimed AS (
         UPDATE outbox SET attempts = attempts + 1, owner = %(owner)s, lease_until = now() + %(lease)s
         FROM head WHERE outbox.reply_id = head.reply_id
-        RETURNING outbox.reply_id, inbox_id, attempts, state
+        RETURNING outbox.reply_id, inbox_id, attempts, failures, state
     )
-    SELECT attempts, state, {replies.COLUMNS}, inbox_id
+    SELECT attempts, failures, state, {replies.COLUMNS}, inbox_id
     FROM claimed JOIN replies ON replies.id = claimed.reply_id ORDER BY inbox_id
 """
 _HELD = "reply_id = %(id)s::uuid AND status = 0 AND owner = %(owner)s AND attempts = %(attempts)s"
@@ -86,7 +86,9 @@ _DONE = f"""
 """
 _RELEASE = f"""
     WITH released AS (
-        UPDATE outbox SET owner = NULL, lease_until = NULL, available_at = now() + %(delay)s WHERE {_HELD} RETURNING 1
+        UPDATE outbox SET owner = NULL, lease_until = NULL, available_at = now() + %(delay)s,
+            failures = failures + %(failed)s
+        WHERE {_HELD} RETURNING 1
     )
     SELECT pg_notify('{CHANNEL}', %(signal)s) FROM released
 """
@@ -101,7 +103,7 @@ _REAP = f"""
         SELECT reply_id FROM outbox
         WHERE status = 0 AND owner IS NOT NULL AND lease_until < now() FOR UPDATE SKIP LOCKED
     ), freed AS (
-        UPDATE outbox SET owner = NULL, lease_until = NULL
+        UPDATE outbox SET owner = NULL, lease_until = NULL, failures = failures + is_ready::int
         FROM expired WHERE outbox.reply_id = expired.reply_id RETURNING 1
     )
     SELECT count(*), pg_notify('{CHANNEL}', %(signal)s) FROM freed HAVING count(*) > 0
@@ -115,18 +117,31 @@ class PostgresOutbox(Room):
         rows = await self._tx.fetch(_OPEN, token(claim) | {"lease": lease})
         if not rows:
             raise LeaseLost
-        attempts, state, is_ready, is_head, parts = rows[0]
-        person = self._vault.person(reply.asker)
+        attempts, failures, state, is_ready, is_head, parts = rows[0]
+        reply, kept = await self._known(reply, state, parts)
         return Delivery(
-            reply=await replies.with_parts(self._vault, reply, person, parts),
+            reply=reply,
             return_address=getattr(claim.event, "return_address", {}),
             visibility=replies.visibility_of(claim.event),
-            state=await self._state(person, UUID(reply.id), state),
+            state=kept,
             is_ready=is_ready,
             is_head=is_head,
             attempts=attempts,
             owner=claim.owner,
+            failures=failures,
         )
+
+    async def _known(
+        self, reply: Reply, state: bytes | None, parts: Sequence[bytes] | None
+    ) -> tuple[Reply, Mapping[str, Any]]:
+        """What an earlier try left. Where that cannot be read the answer is shown anew: better twice than never."""
+        person = self._vault.person(reply.asker)
+        try:
+            kept = await self._state(person, UUID(reply.id), state)
+            return await replies.with_parts(self._vault, reply, person, parts), kept
+        except ParleyError as error:
+            logger.error("what was sent of reply %s cannot be read: %s", reply.id, type(error).__name__)
+            return reply, {}
 
     async def is_head(self, reply_id: ReplyId) -> bool:
         rows = await self._tx.fetch(_IS_HEAD_NOW, {"id": reply_id})
@@ -145,7 +160,7 @@ class PostgresOutbox(Room):
 
     async def _claimed(self, owner: str, row: Row) -> Delivery | None:
         """One reply that cannot be read is buried: it must not hold the others back."""
-        attempts, state, *columns, _ = row
+        attempts, failures, state, *columns, _ = row
         stored = replies.Stored(*columns)
         try:
             about, reply = await replies.read(self._vault, stored)
@@ -164,6 +179,7 @@ class PostgresOutbox(Room):
             is_head=True,
             attempts=attempts,
             owner=owner,
+            failures=failures,
         )
 
     async def _state(self, person: UUID, row_id: UUID, state: bytes | None) -> Mapping[str, Any]:
@@ -193,8 +209,8 @@ class PostgresOutbox(Room):
     async def done(self, delivery: Delivery) -> None:
         self._announced(_DONE, delivery)
 
-    async def release(self, delivery: Delivery, delay: timedelta) -> None:
-        self._announced(_RELEASE, delivery, delay=delay)
+    async def release(self, delivery: Delivery, delay: timedelta, *, is_failure: bool = False) -> None:
+        self._announced(_RELEASE, delivery, delay=delay, failed=int(is_failure))
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
         await self._bury(delivery_token(delivery), reason)

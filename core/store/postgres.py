@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import cached_property
 from uuid import UUID
 
+from core.errors import NotStored
 from core.ports import Signal
 from core.store import signals
 from core.store.archive import PostgresArchive
@@ -29,7 +30,7 @@ from core.store.vault import Vault
 _KEY_CONNECTIONS = 2
 _ASKERS = 2_000
 # Takes what an insert would take, and stores nothing.
-_CHECK = "SELECT pg_is_in_recovery(), count(*) FROM inbox WHERE id < 0"
+_CHECK = "SELECT current_setting('transaction_read_only')::bool, count(*) FROM inbox WHERE id < 0"
 
 
 class PostgresUnit:
@@ -111,7 +112,9 @@ class PostgresStore:
         return self._hub.signals()
 
     async def check(self) -> None:
-        await self._database.fetch(_CHECK)
+        ((is_read_only, _),) = await self._database.fetch(_CHECK)
+        if is_read_only:
+            raise NotStored("(it is read-only: a standby, or set so)")
 
     async def rewrap(self) -> int:
         """The last step before an encryption key is retired: wraps all data keys with the primary one; how many."""

@@ -1,12 +1,14 @@
 """Votes on answers. All are kept, each sealed under its rater's key; what counts is folded from them."""
 # ruff: noqa: S608 - what is put together here are constants of this room
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from core.errors import ParleyError
 from core.message import Author, Feedback, LastReplyTo, PartId, Reply, ReplyId
 from core.ports import Vote
 from core.store import bodies
@@ -14,6 +16,8 @@ from core.store.database import Transaction
 from core.store.replies import PostgresReplies
 from core.store.room import Room
 from core.store.vault import Vault, reply_id, row_id
+
+logger = logging.getLogger(__name__)
 
 _REPLY_OF_PART = "SELECT reply_id FROM parts WHERE id = %(part)s"
 _RECORD = """
@@ -106,7 +110,8 @@ class PostgresRatings(Room):
         rows = await self._tx.fetch(_VOTES, {"replies": [id_]})
         by_person: dict[UUID, list[Cast]] = {}
         for _, *row in sorted(rows, key=lambda row: int(row[8])):
-            by_person.setdefault(row[1], []).append(await _cast(self._vault, row))
+            if cast := await _readable(self._vault, row):
+                by_person.setdefault(row[1], []).append(cast)
         return _said([count(reply_id, casts) for casts in by_person.values()])
 
 
@@ -115,7 +120,8 @@ async def votes_of(tx: Transaction, vault: Vault, person: UUID, replies: Sequenc
     rows = await tx.fetch(_VOTES_OF, {"replies": list(replies), "author": person}) if replies else []
     by_reply: dict[UUID, list[Cast]] = {}
     for reply, *row in rows:
-        by_reply.setdefault(reply, []).append(await _cast(vault, row))
+        if cast := await _readable(vault, row):
+            by_reply.setdefault(reply, []).append(cast)
     votes = {reply: _said([count(reply_id(reply), casts)]) for reply, casts in by_reply.items()}
     return {reply: vote[0] for reply, vote in votes.items() if vote}
 
@@ -123,6 +129,14 @@ async def votes_of(tx: Transaction, vault: Vault, person: UUID, replies: Sequenc
 def _said(votes: Iterable[Vote]) -> tuple[Vote, ...]:
     """Without those that were taken back and left no word."""
     return tuple(vote for vote in votes if vote.score is not None or vote.reason or vote.comment)
+
+
+async def _readable(vault: Vault, row: Sequence[Any]) -> Cast | None:
+    try:
+        return await _cast(vault, row)
+    except ParleyError as error:
+        logger.error("vote %s cannot be read and is not counted: %s", row[0].hex, type(error).__name__)
+        return None
 
 
 async def _cast(vault: Vault, row: Sequence[object]) -> Cast:

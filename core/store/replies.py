@@ -39,12 +39,14 @@ _OPEN = """
     FROM inbox WHERE id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s
     ON CONFLICT (id) DO NOTHING
 """
-# A saved reply is one revision newer than its last draft, which ends with it.
+# A saved reply is one revision newer than its last draft, which ends with it. Earlier votes learn its model.
 _SAVE = f"""
     WITH draft AS (DELETE FROM drafts WHERE reply_id = %(id)s RETURNING revision), saved AS (
         UPDATE replies SET body = %(body)s, source = %(source)s, model = %(model)s, verdict = %(verdict)s,
             revision = GREATEST(revision, COALESCE((SELECT revision FROM draft), 0)) + 1
         WHERE id = %(id)s RETURNING id
+    ), early AS (
+        UPDATE votes SET model = %(model)s FROM saved WHERE votes.reply_id = saved.id AND votes.model <> %(model)s
     )
     SELECT pg_notify('{CHANNEL}', %(signal)s) FROM saved
 """

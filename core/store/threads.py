@@ -1,13 +1,17 @@
 """The conversations: their history, the model they asked for, and how far back they remember."""
 # ruff: noqa: S608 - what is put together here are constants of this room
 
+import logging
 from uuid import UUID
 
-from core.errors import Refused
+from core.errors import ParleyError, Refused
 from core.message import Author, Feedback, ThreadId
 from core.ports import Claim, Exchange, ThreadFacts
 from core.store import messages, replies
+from core.store.database import Row
 from core.store.room import Room
+
+logger = logging.getLogger(__name__)
 
 # The exchanges that count: answered by more than a sentence of the house (a sealed empty text has 49 bytes).
 _HISTORY = f"""
@@ -49,7 +53,16 @@ class PostgresThreads(Room):
             "limit": limit,
         }
         rows = await self._tx.fetch(_HISTORY, params)
-        return tuple([await self._exchange(*row) for row in rows])
+        exchanges = [await self._readable(row) for row in rows]
+        return tuple(exchange for exchange in exchanges if exchange is not None)
+
+    async def _readable(self, row: Row) -> Exchange | None:
+        """A row that was changed or moved in the database is forgotten; it must not silence its thread."""
+        try:
+            return await self._exchange(*row)
+        except ParleyError as error:
+            logger.error("message %s or its answer cannot be read: %s", row[1].hex, type(error).__name__)
+            return None
 
     async def _exchange(
         self, seq: int, id_: UUID, author: UUID, body: bytes, answer_id: UUID, asker: UUID, answer: bytes
@@ -73,6 +86,6 @@ class PostgresThreads(Room):
         row_id = self._vault.event(thread.adapter, message_id)
         return await messages.rewrite(self._desk, row_id, thread, text=text, by=author)
 
-    async def erase(self, thread: ThreadId, message_id: str) -> bool:
+    async def erase(self, thread: ThreadId, message_id: str, author: Author | None = None) -> bool:
         row_id = self._vault.event(thread.adapter, message_id)
-        return await messages.rewrite(self._desk, row_id, thread, text="", is_erased=True)
+        return await messages.rewrite(self._desk, row_id, thread, text="", by=author, is_erased=True)

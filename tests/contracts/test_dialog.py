@@ -11,7 +11,7 @@ import pytest
 
 from core.access import Access, Rule
 from core.answer import answer_with
-from core.errors import Busy, ChannelError, RateLimited, TooLong, Undeliverable
+from core.errors import Busy, ChannelError, DoorLost, NotStored, RateLimited, TooLong, Undeliverable
 from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import (
@@ -447,6 +447,55 @@ async def test_an_edited_question_is_answered_anew(house):
     assert house.door.order["t"] == [message.id]
 
 
+async def test_a_question_may_be_edited_more_often_than_it_may_fail(house):
+    house.mind.gate.clear()
+    message, reply_id = await house.ask("zero")
+    for number in range(TERMS.max_attempts + 2):
+        await house.until(reply_id, State.ANSWERING)
+        await house.accept(Edited(**house.common("t", ADA), message_id=message.id, text=f"edit {number}"))
+        await eventually(lambda number=number: house.mind.open == {f"edit {number}"})
+    house.mind.gate.set()
+    await house.until(reply_id, State.DONE)
+    assert (await house.reply(reply_id)).text == f"answer to edit {TERMS.max_attempts + 1}"
+
+
+async def test_a_question_that_is_edited_or_deleted_while_it_is_answered_once_more(house):
+    message, first = await house.ask("one")
+    await house.until(first, State.DONE)
+    house.mind.gate.clear()
+    (second,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+    await house.until(second, State.ANSWERING)
+    await house.accept(Edited(**house.common("t", ADA), message_id=message.id, text="uno"))
+    await eventually(lambda: house.mind.open == {"uno"})
+    await house.accept(Deleted(**house.common("t", ADA), message_id=message.id))
+    assert (await house.until(second)).state is State.STOPPED
+    assert (await house.reply(second)).text == say("deleted", "en")
+
+
+async def test_a_stranger_erases_their_own_words_and_nobody_elses(house):
+    hers, answer = await house.ask("one")
+    await house.until(answer, State.DONE)
+    his, refusal = await house.ask("two", author=GUEST)
+    await house.until(refusal)
+    for message in (hers, his):
+        await house.accept(Deleted(**house.common("t", GUEST), message_id=message.id))
+    await house.until_idle()
+    (entry,) = await house.store.archive.entries(hers.thread, ADA, limit=9)
+    assert entry.question == "one"
+    async with house.store.unit() as unit:
+        assert await unit.replies.question(refusal) is None
+
+
+async def test_an_answer_an_admin_had_written_again_is_still_the_askers(house):
+    message, first = await house.ask("one")
+    await house.until(first, State.DONE)
+    (second,) = await house.accept(house.command(CommandName.REGENERATE, author=ROOT, args=first))
+    await house.until(second, State.DONE)
+    (entry,) = await house.store.archive.entries(message.thread, ADA, limit=9)
+    assert (entry.reply_id, entry.answer) == (second, "answer to one")
+    assert (await house.store.archive.reply(second, ADA)).asker == ADA
+
+
 async def test_an_edit_never_starts_a_turn_of_its_own(house):
     message, reply_id = await house.ask("one")
     await house.until(reply_id)
@@ -523,6 +572,28 @@ async def test_a_guest_is_told_and_no_model_is_asked(house):
     assert house.mind.heard == []
 
 
+async def test_a_thumb_under_a_growing_answer_knows_in_the_end_who_wrote_it(house):
+    house.mind.gate.clear()
+    _, reply_id = await house.ask("why?")
+    await house.until(reply_id, State.ANSWERING)
+    await house.accept(_vote(ReplyId(reply_id), 1))
+    await eventually_voted(house, reply_id)
+    house.mind.gate.set()
+    await house.until(reply_id, State.DONE)
+    async with house.store.unit() as unit:
+        (vote,) = await unit.ratings.votes(reply_id)
+    assert (vote.score, vote.model) == (1, "mind@1")
+
+
+async def eventually_voted(house, reply_id):
+    async with asyncio.timeout(8):
+        while True:
+            async with house.store.unit() as unit:
+                if await unit.ratings.votes(reply_id):
+                    return
+            await asyncio.sleep(0.005)
+
+
 async def test_a_guests_thumb_does_not_count(house):
     _, reply_id = await house.ask("one")
     await house.until(reply_id)
@@ -557,16 +628,36 @@ async def test_a_channel_that_fails_gets_the_answer_later_and_in_order(house):
 
 
 async def test_a_channel_that_asks_to_wait_is_obeyed(house):
-    # The live delivery and the first one from the outbox are both told to wait.
-    house.door.troubles = [RateLimited(timedelta(seconds=0.3)), RateLimited(timedelta(seconds=0.3))]
+    house.door.troubles = [RateLimited(timedelta(seconds=0.3))]
     began = asyncio.get_running_loop().time()
     _, reply_id = await house.ask("one")
     await house.until(reply_id, State.DONE)
     assert asyncio.get_running_loop().time() - began >= 0.3
+    assert len(house.door.deliveries) == 2
+
+
+async def test_a_door_that_lost_its_connection_neither_spins_nor_uses_up_the_answers_tries(store):
+    async with House(store, terms=replace(TERMS, max_deliveries=2)).at_work() as house:
+        house.door.troubles = [DoorLost(), DoorLost(), ChannelError("503")]
+        message, reply_id = await house.ask("one")
+        await asyncio.sleep(0.3)
+        assert len(house.door.deliveries) == 1
+        await house.until(reply_id, State.DONE)
+        assert house.door.shown[message.id] == "answer to one"
+        assert len(house.door.deliveries) == 4
+
+
+async def test_nothing_is_claimed_for_a_door_without_its_connection(house):
+    house.door.is_connected = False
+    _, reply_id = await house.ask("one")
+    await asyncio.sleep(0.2)
+    assert await house.facts(reply_id) is None
+    house.door.is_connected = True
+    await house.until(reply_id, State.DONE)
 
 
 async def test_a_reply_the_channel_refuses_for_good_does_not_block_the_thread(house):
-    house.door.troubles = [Undeliverable("gone"), Undeliverable("gone")]
+    house.door.troubles = [Undeliverable("gone")]
     _, one = await house.ask("one")
     second, two = await house.ask("two")
     await house.until(two, State.DONE)
@@ -603,6 +694,49 @@ async def test_a_recovered_turn_knows_the_parts_that_were_sent(store):
     assert [len(delivery.parts) for delivery in house.door.deliveries] == [0, 1]
     assert house.door.order["t"] == [message.id]
     assert house.door.shown[message.id] == "answer to one"
+
+
+async def test_an_answer_outlives_an_outage_longer_than_its_lease(store):
+    async with House(store, terms=replace(TERMS, lease=timedelta(seconds=0.3))).at_work() as house:
+        house.mind.gate.clear()
+        message, reply_id = await house.ask("one")
+        await house.until(reply_id, State.ANSWERING)
+        (manager,) = house.managers
+        renew, manager._renew = manager._renew, _away
+        await asyncio.sleep(0.5)
+        manager._renew = renew
+        await asyncio.sleep(0.5)
+        house.mind.gate.set()
+        await house.until(reply_id, State.DONE)
+        assert len(house.mind.heard) == 1
+        assert house.door.shown[message.id] == "answer to one"
+        assert house.door.order["t"] == [message.id]
+
+
+async def test_a_process_that_claims_its_own_lost_turn_answers_it_once(store):
+    async with House(store, terms=replace(TERMS, lease=timedelta(seconds=0.3))).at_work() as house:
+        house.mind.gate.clear()
+        message, reply_id = await house.ask("one")
+        await house.until(reply_id, State.ANSWERING)
+        (manager,) = house.managers
+        (lost,) = manager._dialogs.values()
+        renew, manager._renew = manager._renew, _away
+        await asyncio.sleep(0.5)
+        async with house.store.unit() as unit:
+            assert await unit.inbox.reap() == 1
+        await eventually(lambda: manager._dialogs.get(reply_id) not in (None, lost))
+        manager._renew = renew
+        await eventually(lambda: len(house.mind.heard) == 2 and len(house.mind.open) == 1)
+        await asyncio.sleep(0.5)
+        house.mind.gate.set()
+        await house.until(reply_id, State.DONE)
+        await eventually(lambda: not manager._dialogs and not manager._handovers)
+        assert house.door.shown[message.id] == "answer to one"
+        assert house.door.order["t"] == [message.id]
+
+
+async def _away():
+    raise NotStored
 
 
 async def test_a_turn_taken_over_is_discarded(store):
@@ -656,3 +790,28 @@ async def test_what_does_not_end_in_time_is_given_back(store):
     house.mind.gate.set()
     async with house.at_work():
         assert (await house.until(reply_id)).state is State.DONE
+
+
+async def test_a_delivery_that_does_not_end_in_time_is_given_back(store, monkeypatch):
+    house = House(store)
+    manager = DialogManager(house.hall)
+    stuck = asyncio.Event()
+
+    async def deliver(delivery, chunks, ledger):
+        stuck.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(house.door, "deliver", deliver)
+    running = asyncio.create_task(manager.run())
+    message, reply_id = await house.ask("one")
+    await stuck.wait()
+    await house.until(reply_id, State.DELIVERING)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await manager.stop(timedelta(0))
+    monkeypatch.undo()
+    async with house.at_work():
+        async with asyncio.timeout(3):  # the lease is longer
+            await house.until(reply_id, State.DONE)
+    assert house.door.shown[message.id] == "answer to one"

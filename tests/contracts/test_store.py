@@ -483,6 +483,48 @@ async def test_a_later_try_finds_what_was_sent(store: Store):
             await unit.outbox.part(delivery, replace(PART, id="3.0"))
 
 
+async def test_a_buried_turn_takes_its_place_in_the_outbox_with_it(store: Store):
+    await add(store, message("poison"), message("next"))
+    poison = await claim(store)
+    await begin(store, poison)
+    async with store.unit() as unit:
+        await unit.inbox.bury(poison, "why")
+    after = await claim(store)
+    delivery = await finish(store, after, await begin(store, after), keep=False)
+    async with store.unit() as unit:
+        assert await unit.outbox.is_head(delivery.reply.id)
+
+
+async def test_only_failures_are_counted_as_such(store: Store):
+    await add(store, message("one"))
+    first = await claim(store)
+    async with store.unit() as unit:
+        await unit.inbox.release(first, NOW)
+    second = await claim(store)
+    async with store.unit() as unit:
+        await unit.inbox.release(second, NOW, is_failure=True)
+    third = await claim(store, lease=EXPIRED)
+    async with store.unit() as unit:
+        assert await unit.inbox.reap() == 1
+    fourth = await claim(store)
+    assert [taken.failures for taken in (first, second, third, fourth)] == [0, 0, 1, 2]
+    assert [taken.attempts for taken in (first, second, third, fourth)] == [1, 2, 3, 4]
+
+
+async def test_only_failed_deliveries_are_counted_as_such(store: Store):
+    await add(store, message("one"))
+    taken = await claim(store)
+    await finish(store, taken, await begin(store, taken), keep=False)
+    failures = []
+    for is_failure in (False, True, False):
+        async with store.unit() as unit:
+            (delivery,) = await unit.outbox.claim(owner="me", doors=["console"], limit=9, lease=LEASE)
+        failures.append(delivery.failures)
+        async with store.unit() as unit:
+            await unit.outbox.release(delivery, NOW, is_failure=is_failure)
+    assert failures == [0, 0, 1]
+
+
 @pytest.mark.parametrize("write", ["part", "state", "ready", "done", "release", "bury"])
 async def test_who_lost_a_delivery_can_no_longer_write_to_it(store: Store, write: str):
     await add(store, message())

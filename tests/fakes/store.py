@@ -75,6 +75,7 @@ class InboxRow:
     owner: str = ""
     lease_until: datetime | None = None
     mark: Mark | None = None
+    failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class OutboxRow:
     state: Mapping[str, Any] = field(default_factory=dict)
     is_ready: bool = False
     is_buried: bool = False
+    failures: int = 0
 
 
 @dataclass(frozen=True)
@@ -214,7 +216,7 @@ class MemoryInbox(Room):
         event = replace(row.event, args=said.message.text) if said and isinstance(row.event, Command) else row.event
         event = said.message if said and isinstance(event, Message) else event
         assert event is not None
-        return Claim(row.id, event, row.reply_id, owner, row.attempts, row.created_at, mark)
+        return Claim(row.id, event, row.reply_id, owner, row.attempts, row.created_at, mark, row.failures)
 
     def held(self, claim: Claim) -> InboxRow:
         row = self._tables.inbox.get(claim.id)
@@ -237,16 +239,23 @@ class MemoryInbox(Room):
     async def finish(self, claim: Claim) -> None:
         self._end(claim, status=DONE, event=None)
 
-    async def release(self, claim: Claim, delay: timedelta) -> None:
-        self._end(claim, status=WAITING, available_at=now() + delay)
+    async def release(self, claim: Claim, delay: timedelta, *, is_failure: bool = False) -> None:
+        failures = self.held(claim).failures + is_failure
+        self._end(claim, status=WAITING, available_at=now() + delay, failures=failures)
 
     async def bury(self, claim: Claim, reason: str) -> None:
         self._end(claim, status=BURIED)
+        place = self._tables.outbox.get(claim.reply_id)
+        if place is not None and not place.is_ready:
+            self._tables.outbox[claim.reply_id] = replace(place, owner="", lease_until=None, is_buried=True)
+            self._unit.wake(SignalKind.OUTBOX)
 
     async def reap(self) -> int:
         expired = [row for row in self._tables.inbox.values() if row.lease_until and row.lease_until < now()]
         for row in expired:
-            self._tables.inbox[row.id] = replace(row, status=WAITING, owner="", lease_until=None, available_at=now())
+            self._tables.inbox[row.id] = replace(
+                row, status=WAITING, owner="", lease_until=None, available_at=now(), failures=row.failures + 1
+            )
             self._unit.wake(SignalKind.INBOX)
         return len(expired)
 
@@ -260,13 +269,17 @@ class MemoryInbox(Room):
             and row.lane == "turn"
             and row.status in (WAITING, RUNNING)
             and (author is None or row.author == author.key)
-            and (message_id is None or row.reply_id == reply_id(thread.adapter, message_id))
+            and (message_id is None or self._is_about(row, reply_id(thread.adapter, message_id)))
         ]
         rows = [row for row in rows if row.status == RUNNING] or rows
         for row in rows:
             is_weaker = row.mark is Mark.ERASE or (row.mark is Mark.STOP and mark is Mark.REDO)
             self._write(row, row.mark if is_weaker else mark)
         return len(rows)
+
+    def _is_about(self, row: InboxRow, question: ReplyId) -> bool:
+        reply = self._tables.replies.get(row.reply_id)
+        return row.reply_id == question or (reply is not None and reply.question == question)
 
     def _write(self, row: InboxRow, mark: Mark | None) -> None:
         self._tables.inbox[row.id] = replace(row, mark=mark)
@@ -275,13 +288,19 @@ class MemoryInbox(Room):
 
     async def amend(self, thread: ThreadId, message_id: str, text: str) -> int:
         id_ = reply_id(thread.adapter, message_id)
-        row = self._tables.inbox.get(self._tables.events.get(id_, 0))
         said = self._tables.messages.get(id_)
-        if row is None or said is None or row.thread != str(thread) or row.status not in (WAITING, RUNNING):
+        rows = [
+            row
+            for row in self._tables.inbox.values()
+            if row.thread == str(thread) and row.lane == "turn" and row.status in (WAITING, RUNNING)
+            if self._is_about(row, id_)
+        ]
+        if said is None or not rows:
             return 0
         self._tables.messages[id_] = replace(said, message=replace(said.message, text=text))
-        self._write(row, row.mark or Mark.REDO if row.status == RUNNING else row.mark)
-        return 1
+        for row in rows:
+            self._write(row, row.mark or Mark.REDO if row.status == RUNNING else row.mark)
+        return len(rows)
 
     async def waiting(self) -> int:
         return sum(row.status in (WAITING, RUNNING) for row in self._tables.inbox.values())
@@ -294,7 +313,8 @@ class MemoryOutbox(Room):
         row = OutboxRow(inbox.id, reply.id, inbox.adapter, inbox.thread, claim.owner, now() + lease, now())
         if earlier:
             attempts = earlier.attempts + 1
-            row = replace(row, attempts=attempts, state=earlier.state, is_ready=earlier.is_ready)
+            failures, is_ready = earlier.failures, earlier.is_ready
+            row = replace(row, attempts=attempts, state=earlier.state, is_ready=is_ready, failures=failures)
         self._tables.outbox[reply.id] = row
         event = claim.event
         assert not isinstance(event, Feedback)
@@ -312,6 +332,7 @@ class MemoryOutbox(Room):
             is_head=self._is_head(row),
             attempts=row.attempts,
             owner=row.owner,
+            failures=row.failures,
         )
 
     def _is_head(self, row: OutboxRow) -> bool:
@@ -377,8 +398,9 @@ class MemoryOutbox(Room):
             self._tables.turns[turn.reply_id] = replace(turn, state=State.DONE, finished_at=now())
         self._unit.wake(SignalKind.OUTBOX)
 
-    async def release(self, delivery: Delivery, delay: timedelta) -> None:
-        self._write(delivery, owner="", lease_until=None, available_at=now() + delay)
+    async def release(self, delivery: Delivery, delay: timedelta, *, is_failure: bool = False) -> None:
+        failures = self._held(delivery).failures + is_failure
+        self._write(delivery, owner="", lease_until=None, available_at=now() + delay, failures=failures)
         self._unit.wake(SignalKind.OUTBOX)
 
     async def bury(self, delivery: Delivery, reason: str) -> None:
@@ -388,7 +410,8 @@ class MemoryOutbox(Room):
     async def reap(self) -> int:
         expired = [row for row in self._tables.outbox.values() if row.lease_until and row.lease_until < now()]
         for row in expired:
-            self._tables.outbox[row.reply_id] = replace(row, owner="", lease_until=None)
+            failures = row.failures + row.is_ready
+            self._tables.outbox[row.reply_id] = replace(row, owner="", lease_until=None, failures=failures)
             self._unit.wake(SignalKind.OUTBOX)
         return len(expired)
 
@@ -446,6 +469,9 @@ class MemoryReplies(Room):
         )
         revision = max(row.revision, self._unit.last_revision(reply.id)) + 1
         self._tables.replies[reply.id] = replace(row, reply=kept, is_saved=True, revision=revision)
+        for key, (voted, feedback, _) in self._tables.votes.items():
+            if voted == reply.id:
+                self._tables.votes[key] = (voted, feedback, reply.model)
         self._unit.ended.append(reply.id)
         self._unit.wake(SignalKind.DRAFT, reply.id)
 
@@ -567,9 +593,9 @@ class MemoryThreads(Room):
         self._rewrite(replace(said, message=replace(said.message, text=text)))
         return True
 
-    async def erase(self, thread: ThreadId, message_id: str) -> bool:
+    async def erase(self, thread: ThreadId, message_id: str, author: Author | None = None) -> bool:
         said = self._said(thread, message_id)
-        if said is None:
+        if said is None or (author is not None and not said.message.author.is_same_person(author)):
             return False
         self._rewrite(replace(said, message=replace(said.message, text="", attachments=()), is_erased=True))
         return True

@@ -5,10 +5,13 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
+import psycopg
 import pytest
 
+from core.errors import NotStored
 from core.ports import Draft, Mark, Signal, SignalKind
 from core.store import PostgresStore, database
+from core.store.database import conninfo
 from tests.integration.conftest import OpenStore
 from tests.store_moves import ATTIC, ROOM, add, begin, claim, deliver, finish, message
 
@@ -126,3 +129,14 @@ async def test_a_turn_costs_few_round_trips(open_store: OpenStore, round_trips: 
     round_trips.clear()
     await deliver(store, delivery)
     assert round_trips == [1]
+
+
+async def test_a_database_that_only_reads_would_not_take_a_message(open_store: OpenStore, database_url: str):
+    writer = await open_store()
+    await writer.check()
+    async with await psycopg.AsyncConnection.connect(conninfo(database_url), autocommit=True) as connection:
+        name = connection.info.dbname
+        await connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    store = await open_store()
+    with pytest.raises(NotStored):
+        await store.check()

@@ -5,6 +5,7 @@ import re
 import secrets
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -14,7 +15,21 @@ from core.ports import Draft, State
 from core.store import Keys, PostgresStore, embedded
 from core.store.database import conninfo
 from tests.integration.conftest import OpenStore
-from tests.store_moves import ANN, BOB, ROOM, add, answered, begin, claim, claims, command, finish, message, vote
+from tests.store_moves import (
+    ANN,
+    BOB,
+    ROOM,
+    add,
+    answered,
+    begin,
+    claim,
+    claims,
+    command,
+    finish,
+    history,
+    message,
+    vote,
+)
 
 CANARY = "canary"
 
@@ -101,8 +116,12 @@ async def test_two_swapped_questions_are_both_refused(open_store: OpenStore):
     for reply_id in (first, second):
         with pytest.raises(Unreadable):
             await question(store, reply_id)
-    with pytest.raises(Unreadable):
-        await store.archive.entries(ROOM, ANN, limit=9)
+    entries = await store.archive.entries(ROOM, ANN, limit=9)
+    assert [(entry.question, entry.answer, entry.state) for entry in entries] == [("", "", State.FAILED)] * 2
+    assert await store.archive.threads(ANN, limit=9) == ()
+    now = message("now")
+    await answered(store, now)
+    assert await history(store, now) == []
 
 
 async def question(store: PostgresStore, reply_id: ReplyId) -> None:
@@ -208,3 +227,32 @@ async def test_an_ended_draft_leaves_no_row(open_store: OpenStore):
     await store.drafts.save(Draft(taken.reply_id, 1, "4"))
     await finish(store, taken, delivery)
     assert await store._database.fetch("SELECT count(*) FROM drafts") == [(0,)]
+
+
+async def test_a_damaged_trace_of_an_earlier_try_does_not_mute_its_thread(open_store: OpenStore):
+    writer = await open_store()
+    await add(writer, message("one"))
+    taken = await claim(writer)
+    delivery = await begin(writer, taken)
+    async with writer.unit() as unit:
+        await unit.outbox.part(delivery, PartId("console", "home", "web", "part"))
+        await unit.outbox.state(delivery, {"stream": 1})
+    async with writer.unit() as unit:
+        await unit.inbox.release(taken, timedelta(0))
+    await writer._database.fetch("UPDATE parts SET body = '\\x00'")
+    store = await open_store()
+    again = await begin(store, await claim(store))
+    assert (again.parts, again.state) == ((), {})
+
+
+async def test_an_unreadable_vote_is_not_counted(open_store: OpenStore):
+    writer = await open_store()
+    reply_id = await answered(writer, message("one"))
+    async with writer.unit() as unit:
+        await unit.ratings.record(vote(reply_id, 5))
+        await unit.ratings.record(vote(reply_id, 1, author=BOB))
+    await writer._database.fetch("UPDATE votes SET body = '\\x00' WHERE score = 1")
+    store = await open_store()
+    async with store.unit() as unit:
+        (only,) = await unit.ratings.votes(reply_id)
+    assert only.score == 5
