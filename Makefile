@@ -30,7 +30,8 @@ install:
 	@echo "1.1 GB on disk. With CUDA, which is what plain PyPI has for Linux: 2.9 GB to download, several GB on disk."
 	@echo "正在把 Parley 安装到 $(VENV),需要几分钟,仅此一次。CPU 版 torch:下载 0.4 GB,占用磁盘 1.1 GB;"
 	@echo "CUDA 版(PyPI 在 Linux 上的默认版本):下载 2.9 GB,占用磁盘数 GB。"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@# A folder that was left half made, for want of Debian's python3-venv, is made anew.
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@# pip keeps a torch that satisfies the version, whatever its build: another index means another build.
 	@test '$(TORCH_INDEX_URL)' = "$$(cat $(VENV)/.torch-index 2>/dev/null)" || $(PIP) uninstall --yes torch
 	$(PIP) install --constraint constraints.txt $(if $(TORCH_INDEX_URL),--extra-index-url '$(TORCH_INDEX_URL)') \
