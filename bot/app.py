@@ -11,7 +11,7 @@ from time import monotonic
 
 from aiohttp import web
 
-from adapters.console import ConsoleAdapter, ConsoleSettings
+from adapters.console import LOOPBACK_NAMES, ConsoleAdapter, ConsoleSettings
 from bot.config import Config, Settings
 from bot.model import locate
 from bot.telemetry import PrometheusMetrics
@@ -130,11 +130,11 @@ async def _wire(config: Config, store: Store, engine: Engine, doors: Sequence[Ad
 
 async def _console_settings(settings: Settings, store: Store) -> ConsoleSettings:
     server, console = settings.server, settings.console
-    known = {"127.0.0.1", "localhost", "[::1]"} if server.is_loopback else {server.host}
+    bound = f"[{server.host}]" if ":" in server.host else server.host
     return ConsoleSettings(
         secret=await _kept_secret(store, "console/cookies"),
         tokens=console.tokens,
-        allowed_hosts=frozenset(known | set(console.allowed_hosts)),
+        allowed_hosts=LOOPBACK_NAMES | {bound.lower(), *console.allowed_hosts},
         allowed_origins=frozenset(console.allowed_origins),
         is_loopback=server.is_loopback,
         answer_timeout=timedelta(seconds=console.answer_seconds),

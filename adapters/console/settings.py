@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+"""By these names a browser reaches its own machine and no other."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleSettings:
@@ -16,7 +19,7 @@ class ConsoleSettings:
 
     secret: bytes = field(repr=False)
     tokens: Mapping[str, str] = field(default_factory=dict)
-    allowed_hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
+    allowed_hosts: frozenset[str] = LOOPBACK_NAMES
     allowed_origins: frozenset[str] = frozenset()
     is_loopback: bool = True
     workspace: str = "local"

@@ -7,11 +7,13 @@ from hashlib import sha256
 from urllib.parse import quote, unquote
 
 from adapters.console.problem import Problem
-from adapters.console.settings import ConsoleSettings
+from adapters.console.settings import LOOPBACK_NAMES, ConsoleSettings
 from core.message import Author
 from core.ports import Webhook
 
-_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip")
+_FORWARDED = (
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-port", "x-real-ip",
+)  # fmt: skip
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
 _YEAR = 365 * 24 * 3600
 
@@ -141,8 +143,9 @@ def _name_of(token: str, settings: ConsoleSettings) -> str | None:
 
 
 def _is_guarded(webhook: Webhook, settings: ConsoleSettings) -> bool:
-    """Whether a token is needed: anywhere but on this machine, which is where a proxied request never is."""
-    return not settings.is_loopback or _is_forwarded(webhook)
+    """Whether a token is needed: anywhere but on this machine, whose own names a proxy's callers never use."""
+    host = _name(webhook.headers.get("host", ""))
+    return not settings.is_loopback or _is_forwarded(webhook) or host not in LOOPBACK_NAMES
 
 
 def _is_forwarded(webhook: Webhook) -> bool:
@@ -151,8 +154,13 @@ def _is_forwarded(webhook: Webhook) -> bool:
 
 def _is_listed(host: str, allowed: frozenset[str]) -> bool:
     host = host.lower()
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    return bool(host) and (host in allowed or name in allowed)
+    return bool(host) and (host in allowed or _name(host) in allowed)
+
+
+def _name(host: str) -> str:
+    """A host without its port."""
+    host = host.lower()
+    return host if host.endswith("]") else host.rpartition(":")[0] or host
 
 
 def _is_own_origin(origin: str, host: str, settings: ConsoleSettings) -> bool:

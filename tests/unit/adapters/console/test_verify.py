@@ -42,6 +42,21 @@ def refused(status: int, name: str):
     return pytest.raises(Problem, check=lambda problem: (problem.status, problem.name) == (status, name))
 
 
+@pytest.mark.parametrize("tokens", [{}, WIDE.tokens])
+def test_a_public_name_needs_a_token_though_the_address_is_loopback(knock, tokens):
+    behind_a_proxy = replace(LOCAL, allowed_hosts=LOCAL.allowed_hosts | {"chat.example.com"}, tokens=tokens)
+    with refused(401, "token_needed"):
+        knock(behind_a_proxy, host="chat.example.com")
+    newcomer = knock(behind_a_proxy)
+    with refused(401, "token_needed"):
+        knock(behind_a_proxy, host="chat.example.com", cookie=cookie_of(newcomer, behind_a_proxy))
+
+
+def test_a_proxy_that_only_says_that_it_is_one_is_one(knock):
+    with refused(403, "forwarded"):
+        knock(via="1.1 proxy")
+
+
 def test_a_browser_that_was_never_here_becomes_a_new_author(knock):
     visitor = knock(newcomer="0af3")
     assert visitor.author == Author("console", "local", "browser-0af3")
