@@ -1,17 +1,19 @@
 """app.yaml and the environment as frozen settings, read once; the only room that looks at the environment."""
 
+import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
 from bot.texts import say
 from core.access import Access, Rule
@@ -20,6 +22,7 @@ from core.hall import Terms
 
 DEFAULT_FILE = Path("app.yaml")
 
+_ORIGIN = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
 _SECRETS = ("DATABASE_URL", "PARLEY_KEYS", "PARLEY_METRICS_TOKEN")
 
 
@@ -81,6 +84,22 @@ class ConsoleChannelSettings(_Section):
     allowed_origins: tuple[str, ...] = ()
     answer_seconds: float = Field(300, gt=0)
     tokens: Mapping[str, str] = Field(default_factory=dict)
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if "/" in host or not host.strip():
+                raise ValueError(say("config_host", name=host))
+        return tuple(host.lower() for host in hosts)
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(say("config_origin", name=origin))
+        return tuple(origin.lower() for origin in origins)
 
     @field_validator("tokens")
     @classmethod
@@ -175,6 +194,8 @@ def load(file: Path | None = None) -> Config:
     values, lines = _read(path) if path else ({}, {})
     try:
         settings = Settings(**values)
+    except SettingsError:
+        raise Misconfigured(say("config_json", names=", ".join(_not_json()) or "PARLEY_…")) from None
     except ValidationError as error:
         raise Misconfigured("\n".join(_explain(item, path, lines) for item in error.errors())) from None
     secrets = HouseSecrets(*(_secret(name) for name in _SECRETS))
@@ -234,10 +255,43 @@ def _check(settings: Settings, secrets: HouseSecrets) -> None:
     ]
     if settings.production and missing:
         raise Misconfigured("\n".join(say(f"config_missing_{name.lower()}") for name in missing))
-    if settings.console.enabled and not settings.server.is_loopback and not settings.console.tokens:
+    console = settings.console
+    if console.enabled and not settings.server.is_loopback and not console.tokens:
         raise Misconfigured(say("config_open_door", host=settings.server.host))
+    if console.enabled and not console.tokens and (outside := _outside(console)):
+        raise Misconfigured(say("config_open_proxy", names=", ".join(outside)))
     if settings.server.metrics_host and not is_loopback(settings.server.metrics_host) and not secrets.metrics_token:
         raise Misconfigured(say("config_open_metrics", host=settings.server.metrics_host))
+
+
+def _outside(console: ConsoleChannelSettings) -> list[str]:
+    """The names under which others would reach the page."""
+    hosts = {name: name for name in console.allowed_hosts}
+    hosts |= {origin: origin.partition("://")[2] for origin in console.allowed_origins}
+    return [name for name, host in hosts.items() if not is_loopback(_without_port(host))]
+
+
+def _without_port(host: str) -> str:
+    return host.rpartition("]")[0].lstrip("[") if "]" in host else host.partition(":")[0]
+
+
+def _not_json() -> Iterator[str]:
+    """Variables that should hold JSON (a list, a map, a whole section) and do not."""
+    for name, value in os.environ.items():
+        keys = tuple(name.removeprefix("PARLEY_").lower().split("__"))
+        if name.startswith("PARLEY_") and _holds_several(Settings, keys):
+            try:
+                json.loads(value)
+            except ValueError:
+                yield name
+
+
+def _holds_several(model: type[BaseModel], keys: tuple[str, ...]) -> bool:
+    field = model.model_fields.get(keys[0])
+    kind = field.annotation if field else None
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return len(keys) == 1 or _holds_several(kind, keys[1:])
+    return get_origin(kind) in (tuple, frozenset, Mapping)
 
 
 # ------------------------------------------------------------------------------------------------------- the file
@@ -267,6 +321,8 @@ def _lines(node: yaml.MappingNode, above: tuple[str, ...], path: Path) -> Iterat
     for key, value in node.value:
         here = (*above, str(key.value))
         line = key.start_mark.line + 1
+        if key.tag != "tag:yaml.org,2002:str":
+            raise Misconfigured(say("config_key", where=f"{path}:{line}", key=key.value))
         if key.value in seen:
             raise Misconfigured(say("config_twice", where=f"{path}:{line}", key=".".join(here)))
         seen.add(key.value)
@@ -318,8 +374,14 @@ def _problem(item: Mapping[str, Any]) -> str:
             return say("config_one_of", choices=context.get("expected", ""))
         case "string_type" | "string_too_short":
             return say("config_string")
-        case "model_type" | "dict_type" | "model_attributes_type":
+        case "model_type" | "dict_type" | "mapping_type" | "model_attributes_type":
             return say("config_section")
+        case "tuple_type" | "list_type" | "frozen_set_type" | "set_type":
+            return say("config_list")
+        case "string_pattern_mismatch":
+            return say("config_pattern", pattern=context.get("pattern", ""))
+        case "path_type":
+            return say("config_path")
         case "value_error":
             return str(context.get("error", item["msg"]))
         case _:

@@ -74,6 +74,10 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
         ("access:\n  slack:\n    admin: []\n", 3, "Did you mean `admins`?"),
         ("server:\n  port: 1\n  port: 2\n", 3, "set twice"),
         ("server:\n port: 1\n  host: x\n", 3, "not valid YAML"),
+        ("server:\n  8080: x\n", 2, "names are words"),
+        ("console:\n  allowed_hosts: chat.example.com\n", 2, "must be a list"),
+        ("engine:\n  device: gpu\n", 2, "must have this form: ^(auto|"),
+        ("data_dir: 5\n", 1, "path of a folder"),
     ],
 )
 def test_a_fault_names_its_line_and_the_remedy(tmp_path, text, line, words):
@@ -125,6 +129,51 @@ def test_a_door_open_to_others_needs_tokens(tmp_path):
     assert "console.tokens" in _problem(_file(tmp_path, "server:\n  host: 0.0.0.0\n"))
     load(_file(tmp_path, f"server:\n  host: 0.0.0.0\nconsole:\n  tokens:\n    ops: {'a' * 64}\n"))
     assert "metrics" in _problem(_file(tmp_path, "server:\n  metrics_host: 0.0.0.0\n"))
+
+
+@pytest.mark.parametrize(
+    "setting", ["allowed_hosts: [chat.example.com]", "allowed_origins: ['https://chat.example.com']"]
+)
+def test_a_name_a_proxy_would_serve_needs_tokens(tmp_path, setting):
+    assert "chat.example.com would let others reach" in _problem(_file(tmp_path, f"console:\n  {setting}\n"))
+    load(_file(tmp_path, f"console:\n  {setting}\n  tokens:\n    ops: {'a' * 64}\n"))
+    load(_file(tmp_path, "console:\n  allowed_hosts: ['127.0.0.2', '[::1]:8080', localhost]\n"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("allowed_origins: ['https://chat.example.com/']", "without a path"),
+        ("allowed_origins: [chat.example.com]", "without a path"),
+        ("allowed_hosts: ['https://chat.example.com']", "must hold host names"),
+    ],
+)
+def test_a_name_that_could_never_match_is_refused(tmp_path, setting, words):
+    assert words in _problem(_file(tmp_path, f"console:\n  {setting}\n"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PARLEY_CONSOLE__ALLOWED_HOSTS", "chat.example.com"),
+        ("PARLEY_CONSOLE__TOKENS", "{bad"),
+        ("PARLEY_SERVER", "abc"),
+        ("PARLEY_ACCESS", "slack"),
+    ],
+)
+def test_a_variable_that_should_hold_json_is_named(monkeypatch, name, value):
+    monkeypatch.setenv("PARLEY_SERVER__HOST", "127.0.0.1")
+    monkeypatch.setenv(name, value)
+    with pytest.raises(Misconfigured) as caught:
+        load()
+    assert caught.value.detail.startswith(f"{name}: ")
+    assert "written as JSON" in caught.value.detail
+
+
+def test_lists_and_maps_may_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("PARLEY_CONSOLE__ALLOWED_HOSTS", '["Chat.example.com"]')
+    monkeypatch.setenv("PARLEY_CONSOLE__TOKENS", f'{{"ops": "{"a" * 64}"}}')
+    assert load().settings.console.allowed_hosts == ("chat.example.com",)
 
 
 def test_misspelt_variables_are_noticed(monkeypatch):
