@@ -21,7 +21,7 @@ _SAFE_LINK = re.compile(r"(?:https?://|mailto:)", re.IGNORECASE)
 # What a growing text may end with and not yet mean: the start of a fence, half of a link, the head of a table.
 _HALF_FENCE = re.compile(r"(?:^|\n)[ ]{0,3}(?:`{1,2}|~{1,2})$")
 _HALF_LINK = re.compile(r"!?\[([^\[\]\n]*)\]\([^()\s]*$")
-_HALF_AUTOLINK = re.compile(r"<(\w*:?[^<>\s]*)$")
+_HALF_AUTOLINK = re.compile(r"<([^<>\s]*)$")
 _HALF_TABLE = re.compile(r"(?:^|\n\n)\|[^\n]*(?:\n[|:\- ]*)?$")
 _FENCE = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})", re.MULTILINE)
 
@@ -136,6 +136,8 @@ def _parser() -> MarkdownIt:
         "code_block": _code_block,
         "table_open": _table_open,
         "table_close": _table_close,
+        "th_open": _cell_open,
+        "td_open": _cell_open,
     }
     for name, rule in rules.items():
         parser.add_render_rule(name, rule)
@@ -174,6 +176,13 @@ def _code_block(renderer: RendererHTML, tokens: Sequence[Token], index: int, opt
 
 def _table_open(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: _Env) -> str:
     return '<div class="table" tabindex="0"><table>\n'
+
+
+def _cell_open(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: _Env) -> str:
+    # As a class: the page's policy allows no style of its own to any element.
+    style = str(tokens[index].attrs.get("style", ""))
+    side = next((side for side in ("right", "center") if side in style), "")
+    return f'<{tokens[index].tag} class="{side}">' if side else f"<{tokens[index].tag}>"
 
 
 def _table_close(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: _Env) -> str:

@@ -71,6 +71,16 @@ def test_tables_and_strikethrough_are_understood():
     assert {"table", "th", "td", "s"} <= {tag for tag, _ in Tags(markdown("|a|b|\n|-|-|\n|~~1~~|2|")).found}
 
 
+def test_a_column_is_set_to_its_side_without_a_style_of_its_own():
+    found = Tags(markdown("|a|b|c|\n|-:|:-:|:-|\n|1|2|3|")).found
+    assert [attributes.get("class") for tag, attributes in found if tag in ("th", "td")] == [
+        "right",
+        "center",
+        None,
+    ] * 2
+    assert not [attributes for _, attributes in found if "style" in attributes]
+
+
 @given(st.text(alphabet=st.sampled_from("<>&\"'`~*_[]()!|#-\\ \n\tab:/jhtps.=0")))
 def test_no_text_becomes_anything_that_runs_or_loads(text):
     for tag, attributes in Tags(markdown(text)).found:
