@@ -202,6 +202,10 @@ _PAGE: dict[str, tuple[str, str]] = {
     "source_moderation": ("from moderation", "来自内容审核"),
     "source_house": ("Parley", "Parley"),
     "reconnecting": ("The connection was lost. Reconnecting…", "连接已断开，正在重新连接…"),
+    "gone": (
+        "This answer can no longer be followed from here. Reload the page to see it.",
+        "已无法在这里继续显示这个回答。请重新加载页面查看。",
+    ),
     "offline": (
         "Parley can't be reached. Your text is still in the box; send it again once the server is back.",
         "无法连接到 Parley。您的文字还在输入框中；服务器恢复后请再次发送。",
@@ -229,7 +233,7 @@ TEXTS: Mapping[str, tuple[str, str]] = _ERRORS | _PAGE
 
 # What the page's script says by itself; all else reaches it as finished HTML or as an error's sentence.
 SCRIPT_TEXTS = (
-    "copied", "copy_failed", "finished", "not_done", "offline", "reconnecting", "retrying", "sent", "thanks",
+    "copied", "copy_failed", "finished", "gone", "not_done", "offline", "reconnecting", "retrying", "sent", "thanks",
     "waiting", "why_bad", "why_good", "withdrawn", "writing", "open_menu", "close_menu", "untitled",
 )  # fmt: skip
 

@@ -82,7 +82,7 @@ async def page_of(url: str, language: str = "en", theme: Literal["light", "dark"
 
 def is_complaint(line: ConsoleMessage) -> bool:
     """Whether it is the page's own fault: cut connections and other sites' links are what some tests are about."""
-    is_meant = "net::" in line.text or "403 (Forbidden)" in line.text
+    is_meant = any(words in line.text for words in ("net::", "403 (Forbidden)", "404 (Not Found)"))
     return line.type in ("error", "warning") and not is_meant
 
 
@@ -186,6 +186,43 @@ async def test_a_link_on_another_site_leads_to_the_same_person(rambler):
         await page.set_content(f'<a href="{rambler.url}">Parley</a>')
         await page.get_by_role("link").click()
         await expect(page.locator("#threads a")).to_have_text("Tell me everything")
+
+
+async def test_an_answer_is_written_again_once_however_often_one_clicks(server):
+    async with page_of(server.url) as page:
+        exchange = await ask(page, "What is Parley?")
+        await until_finished(exchange)
+        asked: list[str] = []
+        page.on("request", lambda request: asked.append(request.url) if "/regenerate" in request.url else None)
+        await exchange.locator(".again").dblclick(force=True)
+        await until_finished(exchange)
+        assert len(asked) == 1
+
+
+async def test_comments_add_up(server):
+    async with page_of(server.url) as page:
+        exchange = await ask(page, "What is Parley?")
+        await until_finished(exchange)
+        for rating, comment in (("down", "Too short."), ("up", "Right after all."), ("down", "")):
+            await exchange.locator(f"button[data-rating={rating}]").click()
+            await expect(exchange.locator(".comment")).to_have_value("")
+            await exchange.locator(".comment").fill(comment)
+            await exchange.get_by_role("button", name="Send feedback").click()
+            await expect(exchange.locator(".feedback")).to_be_hidden()
+        await expect(exchange.locator(".said span")).to_have_text("Too short.\nRight after all.")
+        await page.reload()
+        await expect(page.locator(".said span")).to_have_text("Too short.\nRight after all.")
+
+
+async def test_an_answer_that_may_not_be_followed_does_not_hold_the_next_one_back(rambler):
+    async with page_of(rambler.url) as page:
+        await page.route("**/events?*", lambda route: route.fulfill(status=404, json={"error": "No.", "code": "no"}))
+        exchange = await ask(page, "/help")
+        await expect(exchange.locator(".note")).to_have_text(re.compile("can no longer be followed"))
+        await page.unroute("**/events?*")
+        second = await ask(page, "/help")
+        await until_finished(second)
+        await expect(second.locator(".words")).to_contain_text("Ask me anything")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

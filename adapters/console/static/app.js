@@ -23,20 +23,20 @@ async function post(path, payload, { key } = {}) {
 }
 
 // A call with a key may be repeated: it is carried out once. So an outage of seconds passes unnoticed.
-async function postPatiently(path, payload) {
+async function postPatiently(path, payload, failure) {
   const key = Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-  for (const pause of [1, 2, 4, 8]) {
+  for (const pause of [0, 1, 2, 4, 8]) {
+    if (pause) linkState(texts.retrying);
+    await sleep(pause);
     try {
       return await post(path, payload, { key });
     } catch (error) {
       if (error instanceof Refusal) throw error;
-      linkState(texts.retrying);
-      await sleep(pause);
     } finally {
       linkState("");
     }
   }
-  throw new Refusal(texts.offline);
+  throw new Refusal(failure);
 }
 
 // ---------------------------------------------------------------------------------------------------- small notices
@@ -155,9 +155,20 @@ function follow(exchange) {
   const source = new EventSource(exchange.dataset.events);
   followed = { exchange, source };
   source.onopen = () => linkState("");
-  source.onerror = () => {
+  source.onerror = async () => {
     linkState(texts.reconnecting);
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => release(source), 2000);
+    if (source.readyState !== EventSource.CLOSED) return; // it tries again by itself
+    const status = await statusOf(exchange.dataset.events);
+    if (status === 401) return location.reload();
+    if (status >= 400 && status < 500) {
+      exchange.dataset.events = "";
+      exchange.dataset.state = "failed";
+      note(exchange, texts.gone);
+      linkState("");
+    } else {
+      await sleep(2);
+    }
+    release(source);
   };
   source.addEventListener("draft", (event) => show(exchange, JSON.parse(event.data)));
   source.addEventListener("done", (event) => {
@@ -167,6 +178,18 @@ function follow(exchange) {
     linkState("");
     release(source);
   });
+}
+
+// What a stream that was refused was refused with; 0 where nobody answers.
+async function statusOf(url) {
+  const ending = new AbortController();
+  try {
+    return (await fetch(url, { signal: ending.signal })).status;
+  } catch {
+    return 0;
+  } finally {
+    ending.abort();
+  }
 }
 
 function release(source) {
@@ -189,7 +212,7 @@ function ask(question) {
 async function send(question, exchange) {
   const thread = body.dataset.thread;
   try {
-    const answer = await postPatiently("/chat", thread ? { prompt: question, thread } : { prompt: question });
+    const answer = await postPatiently("/chat", { prompt: question, ...(thread && { thread }) }, texts.offline);
     if (answer.response !== undefined) {
       exchange.remove();
       toast(answer.response);
@@ -232,17 +255,22 @@ async function stop() {
 }
 
 async function regenerate(exchange) {
+  if (isGrowing(exchange)) return;
+  const state = exchange.dataset.state;
+  exchange.dataset.state = "sending"; // hides the buttons, so that none of them means the answer that goes
   try {
-    const answer = await postPatiently("/regenerate", { reply_id: exchange.dataset.reply });
+    const answer = await postPatiently("/regenerate", { reply_id: exchange.dataset.reply }, texts.not_done);
     settleAt(exchange, answer);
     $(".words", exchange).replaceChildren();
     $(".label", exchange).textContent = "";
+    $(".said span", exchange).textContent = "";
     $(".said", exchange).hidden = true;
     $(".feedback", exchange).hidden = true;
     $$("[aria-pressed]", exchange).forEach((button) => button.setAttribute("aria-pressed", "false"));
     note(exchange, followed ? texts.waiting : texts.sent);
     followNext();
   } catch (error) {
+    exchange.dataset.state = state;
     toast(error.message, true);
   }
 }
@@ -288,8 +316,10 @@ async function sendFeedback(exchange, form) {
   const more = { ...(comment && { comment }), ...(isDown && reason && { reason }) };
   if (!(await rate(exchange, form.dataset.rating, more))) return;
   form.hidden = true;
-  $(".said span", exchange).textContent = comment;
-  $(".said", exchange).hidden = !comment;
+  $(".comment", form).value = "";
+  const said = $(".said span", exchange);
+  said.textContent = [said.textContent, comment].filter(Boolean).join("\n"); // comments add up
+  $(".said", exchange).hidden = !said.textContent;
   toast(texts.thanks);
   $("#prompt").focus();
 }
