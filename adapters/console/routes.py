@@ -42,6 +42,8 @@ _SECURITY = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# A stop is obeyed, or said to have stopped nothing, within a second.
+_STOP_SECONDS = 1.0
 _CURSOR = re.compile(r"[0-9]{1,18}")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -80,32 +82,34 @@ class Routes:
 
     async def _chat(self, request: web.Request, webhook: Webhook, visitor: Visitor) -> web.StreamResponse:
         taken = await self._desk.take(webhook, visitor, self._accept)
-        at_once = self._said_at_once(taken, webhook)
+        at_once = await self._said_at_once(taken, webhook)
         if "text/event-stream" in webhook.headers.get("accept", ""):
             drafts = once(at_once) if at_once else watched(self._desk, taken.reply_id)
             return await self._send(request, visitor, told(taken, drafts))
         if "respond-async" in webhook.headers.get("prefer", "").lower() and not at_once:
             return self._respond(as_json(202, self._desk.whereabouts(taken)), visitor)
-        if draft := at_once or await self._finished(taken.reply_id):
+        if draft := at_once or await self._finished(taken.reply_id, self._settings.answer_timeout.total_seconds()):
             return self._respond(as_json(200, outcome(taken, draft)), visitor)
         message = say("still_answering", self._desk.language(webhook))
         return self._respond(as_json(202, {**self._desk.whereabouts(taken), "message": message}), visitor)
 
-    def _said_at_once(self, taken: Taken, webhook: Webhook) -> Draft | None:
-        """What a stop word is answered with: it acts beside the turns, and most often no turn answers it."""
+    async def _said_at_once(self, taken: Taken, webhook: Webhook) -> Draft | None:
+        """What a stop word is answered with: it acts beside the turns, and is answered only where it stops nothing."""
         if not (isinstance(taken.event, Command) and taken.event.name is CommandName.STOP):
             return None
+        if said := await self._finished(taken.reply_id, within=_STOP_SECONDS):
+            return said
         return Draft(taken.reply_id, 0, say("stopping", self._desk.language(webhook)), State.DONE)
 
     async def _order(self, request: web.Request, webhook: Webhook, visitor: Visitor) -> web.StreamResponse:
         await self._desk.take(webhook, visitor, self._accept)
         return self._respond(as_json(200, {"ok": True}), visitor)
 
-    async def _finished(self, reply_id: ReplyId) -> Draft | None:
+    async def _finished(self, reply_id: ReplyId, within: float) -> Draft | None:
         """The final draft; None where it does not come in time, or can't be read just now."""
         with suppress(TimeoutError, NotStored):
             async with (
-                asyncio.timeout(self._settings.answer_timeout.total_seconds()),
+                asyncio.timeout(within),
                 aclosing(self._desk.drafts.follow(reply_id)) as drafts,
             ):
                 async for draft in drafts:

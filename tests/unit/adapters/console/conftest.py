@@ -42,12 +42,15 @@ class MemoryHouse:
         return tuple([self._take(event) for event in events])
 
     def _take(self, event: Event) -> Receipt:
-        reply_id = ReplyId(sha256(event.id.encode()).hexdigest()[:32])
+        reply_id = self.reply_id(event)
         is_new = event.id not in {known.id for known in self.events}
         if is_new:
             self.events.append(event)
             self._keep(event, reply_id)
         return Receipt(reply_id, is_new)
+
+    def reply_id(self, event: Event) -> ReplyId:
+        return ReplyId(sha256(event.id.encode()).hexdigest()[:32])
 
     def _keep(self, event: Event, reply_id: ReplyId) -> None:
         if isinstance(event, Feedback):

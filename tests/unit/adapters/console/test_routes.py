@@ -175,6 +175,16 @@ async def test_a_stop_word_is_obeyed_at_once(visit, house):
     assert house.events[-1].name is CommandName.STOP
 
 
+async def test_a_stop_word_that_stops_nothing_is_told_so(visit, house):
+    asked = await visit.ask("Tell me a long story")
+    stopping = asyncio.create_task(visit.post("/chat", {"prompt": "stop", "thread": asked["thread"]}))
+    while len(house.events) < 2:
+        await asyncio.sleep(0.01)
+    await house.answer(house.reply_id(house.events[-1]), "There is nothing to stop.", source="house")
+    answer = await (await stopping).json()
+    assert (answer["response"], answer["state"]) == ("There is nothing to stop.", "done")
+
+
 async def test_a_stop_word_is_answered_as_a_stream_too(visit):
     asked = await visit.ask("Tell me a long story")
     response = await visit.post("/chat", {"prompt": "stop", "thread": asked["thread"]}, Accept="text/event-stream")
