@@ -4,7 +4,6 @@ import asyncio
 import base64
 import importlib
 import json
-import pkgutil
 import secrets
 import sys
 from collections.abc import Callable
@@ -58,7 +57,11 @@ def chat(
 
     server = _load(config).settings.server
     host = f"[{server.host}]" if ":" in server.host else server.host
-    raise typer.Exit(asyncio.run(converse(url or f"http://{host}:{server.port}", token)))
+    try:
+        status = asyncio.run(converse(url or f"http://{host}:{server.port}", token))
+    except KeyboardInterrupt:  # Ctrl+C at the prompt
+        status = 0
+    raise typer.Exit(status)
 
 
 @app.command(help="Say what is configured, reachable and missing, and what to do. · 检查配置并给出建议。")
@@ -142,14 +145,17 @@ def list_models(config: ConfigFile = None) -> None:
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="Which one. · 名称。")]) -> None:
-    import bench as benches
+    from bench import NAMES
 
-    names = [module.name for module in pkgutil.iter_modules(benches.__path__) if not module.ispkg]
-    names = [each for each in names if hasattr(importlib.import_module(f"bench.{each}"), "main")]
-    if name not in names:
-        screen.print(say("bench_unknown", name=name, names=", ".join(names)))
+    if name not in NAMES:
+        screen.print(say("bench_unknown", name=name, names=", ".join(NAMES)))
         raise typer.Exit(2)
-    report = importlib.import_module(f"bench.{name}").main(context.args)
+    try:
+        module = importlib.import_module(f"bench.{name}")
+    except ModuleNotFoundError as error:
+        screen.print(say("bench_needs", name=name, package=error.name), markup=False)
+        raise typer.Exit(2) from None
+    report = module.main(context.args)
     typer.echo(json.dumps(report, ensure_ascii=False))
     raise typer.Exit(0 if all(figure["ok"] for figure in report["figures"]) else 1)
 

@@ -5,6 +5,7 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from threading import Thread
 from typing import Any
 
 import aiohttp
@@ -14,6 +15,8 @@ from rich.markdown import Markdown
 
 from bot.texts import say
 
+_PATIENCE = 60  # seconds
+_FINAL = ("done", "asked", "refused", "stopped", "failed")
 _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=330)
 
 
@@ -25,6 +28,8 @@ class Terminal:
         self._url = url.rstrip("/")
         self._screen = screen
         self._thread: str | None = None
+        self._reply = ""
+        self._is_whole = False
         self._csrf = ""
 
     async def model(self) -> str:
@@ -45,10 +50,27 @@ class Terminal:
                 self._screen.print(answer.get("response") or self._problem(answer), style="yellow", markup=False)
                 return
             with Live(console=self._screen, auto_refresh=False, vertical_overflow="visible") as live:
-                async for event, data in _events(response):
-                    text = self._grown(text, event, data)
-                    live.update(Markdown(text), refresh=True)
+                with suppress(aiohttp.ClientError):
+                    async for event, data in _events(response):
+                        text = self._grown(text, event, data)
+                        live.update(Markdown(text), refresh=True)
+                if not self._is_whole:
+                    self._screen.print(say("chat_cut"), style="yellow", markup=False)
+                    live.update(Markdown(await self._later()), refresh=True)
             self._screen.print()
+
+    async def _later(self) -> str:
+        """The answer of a stream that was cut, once it is finished; raises ClientError where it does not come."""
+        for _ in range(_PATIENCE):
+            await asyncio.sleep(1)
+            with suppress(aiohttp.ClientError):
+                async with self._session.get(f"{self._url}/threads/{self._thread}") as response:
+                    self._remember(response)
+                    entries = (await _json(response)).get("entries", [])
+                for entry in entries:
+                    if entry["reply_id"] == self._reply and entry["state"] in _FINAL:
+                        return str(entry["answer"])
+        raise aiohttp.ClientError
 
     async def stop(self) -> None:
         """Stops the answer that is being written."""
@@ -60,13 +82,14 @@ class Terminal:
     def _grown(self, text: str, event: str, data: dict[str, Any]) -> str:
         match event:
             case "start":
-                self._thread = data["thread"]
+                self._thread, self._reply, self._is_whole = data["thread"], data["reply_id"], False
                 return text
             case "delta":
                 return text + str(data["text"])
             case "replace":
                 return str(data["text"])
             case "done":
+                self._is_whole = True
                 return str(data["response"])
             case _:
                 return text
@@ -87,14 +110,14 @@ async def converse(url: str, token: str) -> int:
         terminal = Terminal(session, url, screen)
         try:
             screen.print(say("chat_hello", model=await terminal.model()), style="dim", markup=False)
-            while (prompt := await asyncio.to_thread(_read)) is not None:
+            while (prompt := await _read()) is not None:
                 if prompt.strip():
                     await _ask_stoppably(terminal, prompt)
         except aiohttp.ClientConnectorError:
             screen.print(say("chat_unreachable", url=url), style="red", markup=False)
             return 1
         except aiohttp.ClientError:
-            screen.print(say("chat_cut"), style="red", markup=False)
+            screen.print(say("chat_lost", url=url), style="red", markup=False)
             return 1
     return 0
 
@@ -110,10 +133,24 @@ async def _ask_stoppably(terminal: Terminal, prompt: str) -> None:
         await asyncio.gather(*stopping, return_exceptions=True)
 
 
-def _read() -> str | None:
-    with suppress(EOFError, KeyboardInterrupt):
-        return input("› ")
-    return None
+async def _read() -> str | None:
+    """A line of the person's, None at its end. In a thread of its own that nobody waits for: Ctrl+C leaves at once."""
+    loop = asyncio.get_running_loop()
+    line: asyncio.Future[str | None] = loop.create_future()
+
+    def read() -> None:
+        text: str | None = None
+        with suppress(EOFError, OSError, UnicodeDecodeError):
+            text = input("› ")
+        with suppress(RuntimeError):  # the conversation has ended meanwhile
+            loop.call_soon_threadsafe(hand_over, text)
+
+    def hand_over(text: str | None) -> None:
+        if not line.done():
+            line.set_result(text)
+
+    Thread(target=read, name="prompt", daemon=True).start()
+    return await line
 
 
 async def _json(response: aiohttp.ClientResponse) -> dict[str, Any]:
