@@ -1,5 +1,6 @@
 """`parley model`: fetch a model from the hub once, and choose which one answers."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from core.errors import Misconfigured, NotFound
 
 DEMO = "demo"
 _FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.md", "LICENSE*")
+_PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
@@ -76,13 +78,14 @@ def _size(folder: Path) -> int:
 def _with_model(text: str, value: str, file: Path) -> str:
     """The text of app.yaml with another engine.model; comments stay."""
     lines = text.splitlines()
+    quoted = value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
     if number := line_of(file, "engine", "model"):
         match = re.fullmatch(r"(\s*model\s*:\s*)([^#]*?)(\s*(?:#.*)?)", lines[number - 1])
         if match is None:
             raise Misconfigured(say("model_line", where=f"{file}:{number}"))
-        lines[number - 1] = f"{match[1]}{value}{match[3]}"
+        lines[number - 1] = f"{match[1]}{quoted}{match[3]}"
     elif number := line_of(file, "engine"):
-        lines.insert(number, f"  model: {value}")
+        lines.insert(number, f"  model: {quoted}")
     else:
-        lines += ["engine:", f"  model: {value}"]
+        lines += ["engine:", f"  model: {quoted}"]
     return "\n".join(lines) + "\n"

@@ -49,6 +49,12 @@ def test_using_a_model_changes_one_line(here, before, after):
     assert configuration.load(file).settings.engine.model == "org/m"
 
 
+def test_a_folder_with_marks_in_its_name_is_written_so_that_it_is_read_again(here, tmp_path):
+    folder = _put(tmp_path / "a model: the # first" / "m")
+    file = model.use(here, str(folder))
+    assert configuration.load(file).settings.engine.model == str(folder)
+
+
 def test_the_commented_file_keeps_its_comments(here):
     _put(here.data_dir / "models" / "org" / "m")
     original = (Path(configuration.__file__).parents[1] / "app.yaml").read_text(encoding="utf-8")
