@@ -17,6 +17,7 @@ from core.errors import ParleyError
 from core.store.keys import Keys
 from core.store.schema import current, head
 
+_CHANNELS = ("console", "slack", "teams", "wecom")
 _MARKS = {"fine": "[green]✓[/]", "hint": "[yellow]•[/]", "fault": "[red]✗[/]"}
 
 
@@ -56,6 +57,9 @@ def _settings(config: Config) -> Iterator[Finding]:
     yield Finding("fine", say("check_settings"), text)
     for name in unknown_variables():
         yield Finding("hint", say("check_settings"), say("check_variable", name=name))
+    for name in config.settings.access.keys() - set(_CHANNELS):
+        sentence = say("check_access", name=name, names=", ".join(_CHANNELS))
+        yield Finding("hint", say("check_settings"), sentence)
 
 
 def _keys(config: Config) -> Finding:
@@ -124,5 +128,5 @@ def _address(config: Config) -> Finding:
 
 
 def _channels() -> Iterator[Finding]:
-    for name in ("slack", "teams", "wecom"):
+    for name in _CHANNELS[1:]:
         yield Finding("hint", name, say("check_channel", name=name))

@@ -25,6 +25,36 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "config_number": ("must be a number, such as 0.5.", "必须是数字，例如 0.5。"),
     "config_bool": ("must be true or false.", "必须是 true 或 false。"),
     "config_string": ("must be a text that is not empty.", "必须是非空文本。"),
+    "config_list": (
+        'must be a list: [a, b] in app.yaml, JSON such as \'["a", "b"]\' in a variable.',
+        '必须是列表：在 app.yaml 中写作 [a, b]，在环境变量中写作 JSON，例如 \'["a", "b"]\'。',
+    ),
+    "config_path": ("must be the path of a folder.", "必须是文件夹的路径。"),
+    "config_pattern": ("must have this form: {pattern}", "必须符合这种形式：{pattern}"),
+    "config_host": (
+        "must hold host names such as chat.example.com, and {name} is none.",
+        "必须是主机名，例如 chat.example.com，而 {name} 不是。",
+    ),
+    "config_origin": (
+        "must hold origins as browsers send them, such as https://chat.example.com, without a path; {name} is none.",
+        "必须是浏览器发送的来源，例如 https://chat.example.com，不带路径；{name} 不是。",
+    ),
+    "config_json": (
+        "{names}: in a variable a list, a map or a whole section is written as JSON, for example "
+        "PARLEY_CONSOLE__ALLOWED_HOSTS='[\"chat.example.com\"]'.",
+        "{names}：环境变量中的列表、映射或整个小节要写成 JSON，例如 "
+        "PARLEY_CONSOLE__ALLOWED_HOSTS='[\"chat.example.com\"]'。",
+    ),
+    "config_key": (
+        "{where}: `{key}` is not the name of a setting; names are words.",
+        "{where}：`{key}` 不是设置的名称；名称应为单词。",
+    ),
+    "config_open_proxy": (
+        "{names} would let others reach the console through a proxy without signing in. Add console.tokens "
+        "(`parley token NAME` makes one), or take these names out.",
+        "{names} 会让其他人不登录就能通过代理访问控制台。请添加 console.tokens（`parley token NAME` 可生成），"
+        "或删去这些名称。",
+    ),
     "config_section": ("must be a section with settings of its own below it.", "必须是一个小节，设置写在它的下面。"),
     "config_one_of": ("must be one of {choices}.", "必须是以下之一：{choices}。"),
     "config_ge": ("must be {bound:g} or more.", "必须大于或等于 {bound:g}。"),
@@ -79,7 +109,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Stopping: {count} answers may still end. Press Ctrl+C again to leave at once.",
         "正在停止：还有 {count} 个回答等待完成。再按一次 Ctrl+C 立即退出。",
     ),
-    "failed": ("Parley could not start: {problem}", "Parley 无法启动：{problem}"),
+    "failed": ("That did not work: {problem}", "未能完成：{problem}"),
     "check_settings": ("settings", "设置"),
     "check_settings_file": ("read from {file}", "读取自 {file}"),
     "check_settings_none": (
@@ -143,8 +173,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "check_faults": ("{count} things need attention, marked ✗ above.", "有 {count} 项需要处理，见上面的 ✗。"),
     "db_upgraded": ("The database is at schema {version}.", "数据库结构版本为 {version}。"),
     "chat_hello": (
-        "You talk to {model}. Ctrl+D leaves, Ctrl+C stops an answer, /help says what I can do.",
-        "您正在和 {model} 对话。Ctrl+D 退出，Ctrl+C 停止回答，/help 查看我能做什么。",
+        "You talk to {model}. Ctrl+C stops an answer, at the prompt it leaves; /help says what I can do.",
+        "您正在和 {model} 对话。Ctrl+C 停止回答，在提示符处则退出；/help 查看我能做什么。",
     ),
     "chat_unreachable": (
         "No Parley answers on {url}. Start it with `make run` or `parley serve` in another terminal.",
@@ -152,14 +182,26 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "chat_refused": ("{url} answered: {problem}", "{url} 的回应：{problem}"),
     "chat_cut": (
-        "The connection was cut; your question is stored. Ask again to see the answer.",
-        "连接中断；您的问题已保存。请再问一次以查看回答。",
+        "The connection was cut; waiting for the rest of the answer …",
+        "连接中断；正在等待回答的其余部分……",
+    ),
+    "chat_lost": (
+        "{url} cannot be reached any more. What was stored is answered once it is back; ask again then.",
+        "已无法连接 {url}。恢复后，已保存的问题会得到回答；届时请再次提问。",
     ),
     "token_made": (
         "The token of {name}, shown this once:\n\n  {token}\n\nPut its hash into app.yaml:\n\n"
         "console:\n  tokens:\n    {name}: {digest}",
         "{name} 的令牌，只显示这一次：\n\n  {token}\n\n请把它的哈希写入 app.yaml：\n\n"
         "console:\n  tokens:\n    {name}: {digest}",
+    ),
+    "bench_needs": (
+        "bench {name} needs the package {package}: pip install --constraint constraints.txt -e '.[dev]'",
+        "基准测试 {name} 需要 {package} 包：pip install --constraint constraints.txt -e '.[dev]'",
+    ),
+    "check_access": (
+        "access names {name}, and there is no such channel. Channels are: {names}.",
+        "access 中的 {name} 不是已有的频道。现有频道：{names}。",
     ),
     "bench_unknown": (
         "There is no bench {name}. There are: {names}.",
@@ -214,6 +256,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "not_stored": (
         "The database did not take it, so nothing was accepted. Please send it again in a moment.",
         "数据库没有接受，因此没有保存任何内容。请稍后重新发送。",
+    ),
+    "not_allowed_method": (
+        "This address does not take {method}. docs/console.md says what it takes.",
+        "这个地址不接受 {method}。可用的方法见 docs/console.md。",
     ),
     "too_large": (
         "This is larger than {limit} bytes. Please send less at once.",

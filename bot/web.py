@@ -19,7 +19,7 @@ from core.ports import Accept, Adapter, Webhook
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1024 * 1024
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
+_FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
 
 Ready = Callable[[], Awaitable[str]]
 """Why a question would not be answered now; "" where it would."""
@@ -103,6 +103,10 @@ async def _errors(
         return _sentence(request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", limit=MAX_BODY)
     except web.HTTPNotFound:
         return _sentence(request, HTTPStatus.NOT_FOUND, "not_found")
+    except web.HTTPMethodNotAllowed as error:
+        response = _sentence(request, HTTPStatus.METHOD_NOT_ALLOWED, "not_allowed_method", method=error.method)
+        response.headers["Allow"] = error.headers["Allow"]
+        return response
     except web.HTTPException:
         raise
     except NotStored:
@@ -119,5 +123,5 @@ async def _errors(
 def _sentence(request: web.Request, status: HTTPStatus, name: str, **facts: object) -> web.Response:
     accepted = request.headers.get("Accept-Language", "")
     language = language_of("", accepted)
-    body = json.dumps({"error": say(name, language=language, **facts)}, ensure_ascii=False)
+    body = json.dumps({"error": say(name, language=language, **facts), "code": name}, ensure_ascii=False)
     return web.Response(status=status, text=body, content_type="application/json")

@@ -87,6 +87,23 @@ async def test_a_conversation_goes_on_and_can_be_rated_and_written_again(person)
     assert [entry["reply_id"] for entry in thread["entries"]] == [first["reply_id"], third["reply_id"]]
 
 
+async def test_a_question_behind_a_route_is_found_again(person):
+    _, answer = await person.post("/chat", {"prompt": "/code What is Parley?"})
+    assert "assistant" in answer["response"]
+    _, thread = await person.get(f"/threads/{answer['thread']}")
+    assert [(entry["question"], entry["answer"]) for entry in thread["entries"]] == [
+        ("What is Parley?", answer["response"])
+    ]
+    status, again = await person.post("/regenerate", {"reply_id": answer["reply_id"]})
+    assert (status, again["response"]) == (200, answer["response"])
+
+
+async def test_what_an_address_does_not_take_is_said(person):
+    async with person.session.get(f"{person.url}/chat") as response:
+        assert (response.status, response.headers["Allow"]) == (405, "POST")
+        assert (await response.json())["code"] == "not_allowed_method"
+
+
 async def test_commands_are_obeyed(person):
     _, helped = await person.post("/chat", {"prompt": "/help"})
     assert helped["response"] == say("help", "en")
