@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import yaml
 
+from core.errors import ParleyError
 from core.learning.demo.phrases import Pattern, parse, spelled
 
 Language = Literal["en", "zh"]
@@ -19,8 +20,8 @@ HONEST = "honest"
 CORPUS = Path(__file__).parents[2] / "engine" / "demo" / "corpus"
 
 
-class Leaked(ValueError):
-    """A held-out prompt occurs in the training set, so the figures would not be honest."""
+class Leaked(ParleyError):
+    """A prompt of the held-out files can occur in the training set, so the figures would not be honest."""
 
 
 @dataclass(frozen=True)
@@ -128,14 +129,19 @@ def spelled_out(corpus: Corpus, probes: Iterable[Probe]) -> list[Probe]:
 
 
 def _matchers(voice: Voice) -> list[re.Pattern[str]]:
-    before, after = (f"(?:{'|'.join(map(canonical, voice.words[name]))})?" for name in ("before", "after"))
+    context, before, after = (
+        f"(?:{'|'.join(map(canonical, voice.words[name]))})?" for name in ("context", "before", "after")
+    )
     words = {**voice.words, "number": tuple(map(str, range(100)))}
     patterns = [p for patterns in (*voice.questions.values(), voice.strangers) for p in patterns]
-    return [re.compile(f"{before}{spelled(p, words, canonical)}{after}") for p in patterns]
+    return [re.compile(f"{context}{before}{spelled(p, words, canonical)}{after}") for p in patterns]
 
 
 def refuse_leaks(corpus: Corpus) -> None:
     """Raises Leaked where the training patterns can spell a prompt that must stay unseen."""
     leaked = spelled_out(corpus, (*corpus.heldout, *corpus.outofscope))
     if leaked:
-        raise Leaked(f"{len(leaked)} held-out prompts can occur in the training set, first: {leaked[0].prompt!r}")
+        raise Leaked(
+            f"The training patterns can spell {len(leaked)} held-out prompts, the first one is "
+            f"{leaked[0].prompt!r}. Take the prompts out of the held-out files, or reword the patterns."
+        )

@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from core.learning.demo.corpus import CORPUS, Corpus, Probe, load
 
 GOALS: Mapping[str, float] = {"heldout_right": 0.85, "outofscope_honest": 0.90, "followup_right": 0.80}
-ALIKE = 0.9  # from here on two texts count as the same answer
+ALIKE = 0.95  # from here on two texts count as the same answer
 Messages = list[dict[str, str]]
 
 

@@ -39,8 +39,10 @@ _KEYS = "abcdefghijklmnopqrstuvwxyz"
 
 def typed(phrase: str, lang: Language, voice: Voice, rng: random.Random, *, polite: bool = True) -> str:
     """A phrase as a person may type it; `polite` allows words before and after it."""
-    if polite and rng.random() < 0.3:
+    if polite and rng.random() < 0.25:
         phrase = _beside(rng.choice(voice.words["before"]), phrase, lang)
+    if polite and rng.random() < 0.2:
+        phrase = _beside(rng.choice(voice.words["context"]), phrase, lang)
     if polite and rng.random() < 0.15:
         phrase = _beside(phrase, rng.choice(voice.words["after"]), lang)
     if rng.random() < 0.15:

@@ -11,7 +11,10 @@ from core.learning.demo.phrases import expand
 # Words before or after these would make another question of them ("thanks, how are you").
 _ALONE = frozenset({"greeting", "thanks", "goodbye", "acknowledged", "praise", "how_are_you"})
 _CONSONANTS, _VOWELS = "bcdfghjklmnprstvwxz", "aeiou"
-STRANGERS = 0.32  # share of questions that the model must say it does not know
+# What nearly everybody asks first comes up twice as often.
+FIRST_ASKED = ("what_is_parley", "greeting", "what_can_you_do", "how_it_works", "load_model")
+PLAINNESS = 1.6  # the plainest wordings of a fact stand first in its list: above 1 they come up more often
+STRANGERS = 0.40  # share of questions that the model must say it does not know
 TURNS = (1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4)
 
 
@@ -42,7 +45,7 @@ def conversations(corpus: Corpus, rng: random.Random) -> Iterator[Conversation]:
             if rng.random() < 0.1:
                 lang = rng.choice(LANGUAGES)
             exchanges.append(_exchange(corpus, lang, deck, rng))
-        if rng.random() < 0.8:
+        if rng.random() < 0.75:
             exchanges[-1] = replace(exchanges[-1], cut=rng.randint(4, 10))
         yield Conversation(_system(corpus, lang, rng), tuple(exchanges))
 
@@ -60,9 +63,9 @@ def _exchange(corpus: Corpus, lang: Language, deck: list[tuple[Language, str]], 
 
 
 def _deal(corpus: Corpus, deck: list[tuple[Language, str]], rng: random.Random, lang: Language) -> tuple[Language, str]:
-    """The next fact of this language; every fact comes once before any comes again."""
+    """The next fact of this language; every fact comes up before any round begins anew."""
     if not any(card[0] == lang for card in deck):
-        cards = [(lang, fact) for fact in corpus.facts]
+        cards = [(lang, fact) for fact in (*corpus.facts, *FIRST_ASKED)]
         rng.shuffle(cards)
         deck.extend(cards)
     at = next(i for i, card in enumerate(deck) if card[0] == lang)
@@ -72,7 +75,8 @@ def _deal(corpus: Corpus, deck: list[tuple[Language, str]], rng: random.Random, 
 def question_of(corpus: Corpus, lang: Language, fact: str, rng: random.Random) -> str:
     """One way of asking for a fact."""
     voice = corpus.voices[lang]
-    phrase = expand(rng.choice(voice.questions[fact]), voice.words, rng)
+    patterns = voice.questions[fact]
+    phrase = expand(patterns[int(len(patterns) * rng.random() ** PLAINNESS)], voice.words, rng)
     return typed(phrase, lang, voice, rng, polite=fact not in _ALONE)
 
 

@@ -33,11 +33,12 @@ class Recipe:
     heads: int = 7
     inner: int = 576
     positions: int = 1024
-    steps: int = 3300
-    batch_tokens: int = 2048
+    steps: int = 2200
+    batch_tokens: int = 3072
     pool: int = 1024  # conversations that are sorted by length together
-    rate: float = 2.5e-3
-    warmup: int = 150
+    rate: float = 3e-3
+    muon_rate: float = 0.02
+    warmup: int = 100
     decay: float = 0.05
     dropout: float = 0.1  # of BPE merges in questions: one word, seen in many pieces
     threads: int = 2
@@ -131,6 +132,7 @@ def _model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> LlamaForCausal
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
+    config.is_parley_demo = True  # the engine and the pages say so
     return LlamaForCausalLM(config)
 
 
@@ -197,16 +199,17 @@ def _padded(rows: list[Encoded]) -> tuple[torch.Tensor, torch.Tensor]:
 def _fit(model: LlamaForCausalLM, batches: Iterator[Batch], recipe: Recipe, tell: Progress) -> tuple[float, int, int]:
     """Train in place. Returns the loss of the last steps, the questions and the tokens seen."""
     model.train()
-    optimizer = torch.optim.AdamW(_groups(model, recipe.decay), lr=recipe.rate, betas=(0.9, 0.98), eps=1e-8)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, recipe))
+    optimizers = _optimizers(model, recipe)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(each, lambda step: _rate(step, recipe)) for each in optimizers]
     smooth, questions, tokens = 0.0, 0, 0
     for step, (ids, labels, asked) in enumerate(islice(batches, recipe.steps), start=1):
         loss = _loss(model, ids, labels)
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
+        for optimizer, schedule in zip(optimizers, schedules, strict=True):
+            optimizer.step()
+            schedule.step()
         smooth = loss.item() if step == 1 else 0.97 * smooth + 0.03 * loss.item()
         questions, tokens = questions + asked, tokens + ids.numel()
         tell(step / recipe.steps, f"{step}/{recipe.steps}, loss {smooth:.3f}")
@@ -221,11 +224,17 @@ def _loss(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> t
     return functional.cross_entropy(model.lm_head(hidden[learned]), wanted[learned])
 
 
-def _groups(model: LlamaForCausalLM, decay: float) -> list[dict[str, object]]:
-    """Matrices decay, vectors (norms) do not."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0}]
+def _optimizers(model: LlamaForCausalLM, recipe: Recipe) -> tuple[torch.optim.Optimizer, ...]:
+    """Muon for the matrices between the layers, AdamW for embeddings and norms.
+
+    In the same time that learns what AdamW alone takes a quarter longer for.
+    """
+    within = [p for name, p in model.named_parameters() if p.ndim > 1 and "embed" not in name]
+    around = [p for name, p in model.named_parameters() if p.ndim <= 1 or "embed" in name]
+    return (
+        torch.optim.Muon(within, lr=recipe.muon_rate, momentum=0.95, weight_decay=recipe.decay),
+        torch.optim.AdamW(around, lr=recipe.rate, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.0),
+    )
 
 
 def _rate(step: int, recipe: Recipe) -> float:

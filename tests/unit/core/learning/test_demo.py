@@ -79,6 +79,17 @@ def test_every_word_list_that_a_pattern_names_exists(corpus):
                     expand(pattern, words, rng)
 
 
+def test_hardly_any_wording_leads_to_two_facts(corpus):
+    rng = random.Random(2)
+    for voice in corpus.voices.values():
+        leads_to: dict[str, set[str]] = {}
+        for fact, patterns in voice.questions.items():
+            for phrase in (expand(pattern, voice.words, rng) for pattern in patterns for _ in range(20)):
+                leads_to.setdefault(canonical(phrase), set()).add(fact)
+        torn = [phrase for phrase, facts in leads_to.items() if len(facts) > 1]
+        assert len(torn) <= len(leads_to) / 1000, torn
+
+
 def test_the_held_out_sets_are_large_and_bilingual(corpus):
     for probes, least in ((corpus.heldout, 60), (corpus.outofscope, 40)):
         assert len({canonical(p.prompt) for p in probes}) == len(probes) >= least
@@ -92,7 +103,7 @@ def test_no_training_pattern_can_spell_a_held_out_prompt(corpus):
 
 def test_training_is_refused_once_a_held_out_prompt_leaks(corpus):
     leaky = replace(corpus, heldout=(*corpus.heldout, Probe("en", "Please, what is PARLEY??", "what_is_parley")))
-    with pytest.raises(Leaked, match="1 held-out prompt"):
+    with pytest.raises(Leaked, match="spell 1 held-out prompt"):
         refuse_leaks(leaky)
 
 
