@@ -13,7 +13,8 @@ _ALONE = frozenset({"greeting", "thanks", "goodbye", "acknowledged", "praise", "
 _CONSONANTS, _VOWELS = "bcdfghjklmnprstvwxz", "aeiou"
 # What nearly everybody asks first comes up twice as often.
 FIRST_ASKED = ("what_is_parley", "greeting", "what_can_you_do", "how_it_works", "load_model")
-PLAINNESS = 1.6  # the plainest wordings of a fact stand first in its list: above 1 they come up more often
+PLAIN = 0.35  # share of a fact's questions in its plainest wordings, which stand in its first pattern
+PLAIN_STRANGERS = 0.1
 STRANGERS = 0.40  # share of questions that the model must say it does not know
 TURNS = (1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3, 4)
 
@@ -45,7 +46,7 @@ def conversations(corpus: Corpus, rng: random.Random) -> Iterator[Conversation]:
             if rng.random() < 0.1:
                 lang = rng.choice(LANGUAGES)
             exchanges.append(_exchange(corpus, lang, deck, rng))
-        if rng.random() < 0.75:
+        if rng.random() < 0.85:
             exchanges[-1] = replace(exchanges[-1], cut=rng.randint(4, 10))
         yield Conversation(_system(corpus, lang, rng), tuple(exchanges))
 
@@ -75,9 +76,10 @@ def _deal(corpus: Corpus, deck: list[tuple[Language, str]], rng: random.Random, 
 def question_of(corpus: Corpus, lang: Language, fact: str, rng: random.Random) -> str:
     """One way of asking for a fact."""
     voice = corpus.voices[lang]
+    is_plain = rng.random() < PLAIN
     patterns = voice.questions[fact]
-    phrase = expand(patterns[int(len(patterns) * rng.random() ** PLAINNESS)], voice.words, rng)
-    return typed(phrase, lang, voice, rng, polite=fact not in _ALONE)
+    phrase = expand(patterns[0] if is_plain else rng.choice(patterns), voice.words, rng)
+    return typed(phrase, lang, voice, rng, polite=not is_plain and fact not in _ALONE)
 
 
 def stranger(corpus: Corpus, lang: Language, rng: random.Random) -> str:
@@ -93,7 +95,8 @@ def stranger(corpus: Corpus, lang: Language, rng: random.Random) -> str:
 def _stranger(corpus: Corpus, lang: Language, rng: random.Random, *, polite: bool) -> str:
     voice = corpus.voices[lang]
     words = {**voice.words, "number": (str(int(10 ** rng.uniform(0, 4))), str(rng.randint(1, 99)))}
-    return typed(expand(rng.choice(voice.strangers), words, rng), lang, voice, rng, polite=polite)
+    pattern = voice.strangers[0] if rng.random() < PLAIN_STRANGERS else rng.choice(voice.strangers)
+    return typed(expand(pattern, words, rng), lang, voice, rng, polite=polite)
 
 
 def _babble(rng: random.Random) -> str:

@@ -200,3 +200,37 @@ def test_a_quick_training_runs_from_corpus_to_checkpoint(tmp_path: Path):
     made = Checkpoint(report.folder)
     made.model.generation_config.max_new_tokens = 4
     assert len(made.answer([[{"role": "user", "content": "你好"}]])) == 1
+
+
+@pytest.mark.parametrize("before", [None, "what_is_parley", "greeting"])
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_what_everybody_asks_first_is_answered_wherever_it_comes(checkpoint, corpus, lang, before):
+    asked = {
+        "en": {
+            "Hello": "greeting",
+            "What is Parley?": "what_is_parley",
+            "How does Parley work?": "how_it_works",
+            "How do I connect Slack?": "connect_slack",
+            "Which commands are there?": "commands",
+            "How do I load a real DeepSeek model?": "load_model",
+            "Thank you": "thanks",
+            "Tell me a joke": HONEST,
+        },
+        "zh": {
+            "你好": "greeting",
+            "Parley 是什么？": "what_is_parley",
+            "Parley 是怎么工作的？": "how_it_works",
+            "怎么接入 Slack？": "connect_slack",
+            "有哪些命令？": "commands",
+            "怎么加载真正的 DeepSeek 模型？": "load_model",
+            "谢谢": "thanks",
+            "今天天气怎么样？": HONEST,
+        },
+    }[lang]
+    answers = corpus.voices[lang].answers
+    earlier = []
+    if before:
+        question = next(prompt for prompt, fact in asked.items() if fact == before)
+        earlier = [{"role": "user", "content": question}, {"role": "assistant", "content": answers[before]}]
+    said = checkpoint.answer([[*earlier, {"role": "user", "content": prompt}] for prompt in asked])
+    assert said == [answers[fact] for fact in asked.values()]
