@@ -25,7 +25,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bot", "chat", "--url", url],
             cwd=ROOT,
-            env=environment | {"TERM": "dumb", "COLUMNS": "200", "LC_ALL": "C.UTF-8"},
+            env=environment | {"TERM": "xterm", "COLUMNS": "200", "LC_ALL": "C.UTF-8"},
             stdin=slave,
             stdout=slave,
             stderr=slave,
