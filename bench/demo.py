@@ -19,6 +19,8 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     parser.add_argument("--quick", action="store_true", help="the same: it is short")
     parser.add_argument("--folder", type=Path, default=demo_folder(), help="the checkpoint; the bundled one by default")
     folder = parser.parse_args(argv).folder
+    if not (folder / "config.json").exists():
+        parser.error(f"there is no model in {folder}")
     progress, began = Progress("demo"), perf_counter()
     progress(f"asking {folder}")
     result = evaluate(folder)

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import importlib
 import json
+import re
 import secrets
 import sys
 from collections.abc import Callable
@@ -82,6 +83,9 @@ def key() -> None:
 
 @app.command(help="Make an access token for the console channel. · 生成控制台访问令牌。")
 def token(name: Annotated[str, typer.Argument(help="Whose it is, e.g. operations. · 使用者。")]) -> None:
+    if not re.fullmatch(r"[\w.-]+", name):
+        screen.print(say("token_name"), style="red")
+        raise typer.Exit(1)
     value = secrets.token_urlsafe(32)
     typer.echo(say("token_made", name=name, token=value, digest=sha256(value.encode()).hexdigest()))
 
@@ -135,13 +139,15 @@ def list_models(config: ConfigFile = None) -> None:
     from bot import model as models
 
     settings = _load(config)
+    chosen = models.locate(settings, settings.settings.engine.model)
     for name, folder, size in models.installed(settings):
-        mark = "*" if name == settings.settings.engine.model else " "
+        mark = "*" if folder == chosen else " "
         typer.echo(f"{mark} {name:45} {size / 1e6:10.1f} MB  {folder}")
 
 
 @app.command(
-    help="Measure something: progress to stderr, one JSON object to stdout. · 运行基准测试。",
+    help="Measure something: progress to stderr, one JSON object to stdout. · 运行基准测试。\n\n"
+    "demo, faults, memory, pipeline, scale; --quick is a short form of each. · --quick 为简短形式。",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="Which one. · 名称。")]) -> None:

@@ -32,10 +32,12 @@ class Terminal:
         self._is_whole = False
         self._csrf = ""
 
-    async def model(self) -> str:
-        """The model that answers, from the page's own address for it."""
+    async def model(self) -> str | None:
+        """The model that answers, from the page's own address for it; None where a token is asked for."""
         async with self._session.get(f"{self._url}/model") as response:
             self._remember(response)
+            if response.status == 401:
+                return None
             return str((await _json(response)).get("name", "?"))
 
     async def ask(self, prompt: str) -> None:
@@ -109,7 +111,11 @@ async def converse(url: str, token: str) -> int:
     async with aiohttp.ClientSession(headers=headers, cookie_jar=jar, timeout=_TIMEOUT) as session:
         terminal = Terminal(session, url, screen)
         try:
-            screen.print(say("chat_hello", model=await terminal.model()), style="dim", markup=False)
+            model = await terminal.model()
+            if model is None:
+                screen.print(say("chat_token", url=url), style="red", markup=False)
+                return 1
+            screen.print(say("chat_hello", model=model), style="dim", markup=False)
             while (prompt := await _read()) is not None:
                 if prompt.strip():
                     await _ask_stoppably(terminal, prompt)

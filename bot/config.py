@@ -378,8 +378,8 @@ def _problem(item: Mapping[str, Any]) -> str:
             return say("config_section")
         case "tuple_type" | "list_type" | "frozen_set_type" | "set_type":
             return say("config_list")
-        case "string_pattern_mismatch":
-            return say("config_pattern", pattern=context.get("pattern", ""))
+        case "string_pattern_mismatch":  # the one pattern there is
+            return say("config_device")
         case "path_type":
             return say("config_path")
         case "value_error":

@@ -49,7 +49,10 @@ def pull(config: Config, name: str) -> Path:
 def use(config: Config, name: str) -> Path:
     """Writes `engine.model` into app.yaml, leaving every other line as it is; the file."""
     file = config.file or DEFAULT_FILE
-    value = _checked(name) if name == DEMO or not Path(name).exists() else str(Path(name).resolve())
+    if name.startswith(("/", ".", "~")) and not isinstance(locate(config, name), Path):
+        raise NotFound(say("model_no_folder", model=name))
+    path = Path(name).expanduser()
+    value = _checked(name) if name == DEMO or not path.exists() else str(path.resolve())
     if value != DEMO and not isinstance(locate(config, value), Path):
         raise NotFound(say("model_not_here", model=name))
     text = file.read_text(encoding="utf-8") if file.exists() else ""
@@ -61,8 +64,11 @@ def installed(config: Config) -> Iterator[tuple[str, Path, int]]:
     """Name, folder and size in bytes of every model on this machine."""
     yield DEMO, demo_folder(), _size(demo_folder())
     root = models_folder(config)
-    for found in sorted(root.glob("**/config.json")):
-        yield str(found.parent.relative_to(root)), found.parent, _size(found.parent)
+    folders = sorted(found.parent for found in root.glob("**/config.json"))
+    yield from ((str(folder.relative_to(root)), folder, _size(folder)) for folder in folders)
+    chosen = locate(config, config.settings.engine.model)
+    if isinstance(chosen, Path) and chosen not in (demo_folder(), *folders):
+        yield chosen.name, chosen, _size(chosen)
 
 
 def _checked(name: str) -> str:

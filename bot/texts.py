@@ -30,7 +30,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         '必须是列表：在 app.yaml 中写作 [a, b]，在环境变量中写作 JSON，例如 \'["a", "b"]\'。',
     ),
     "config_path": ("must be the path of a folder.", "必须是文件夹的路径。"),
-    "config_pattern": ("must have this form: {pattern}", "必须符合这种形式：{pattern}"),
+    "config_device": (
+        "must be auto, cpu, mps, cuda, or cuda:1 for the second GPU.",
+        "必须是 auto、cpu、mps、cuda，或用 cuda:1 表示第二块 GPU。",
+    ),
     "config_host": (
         "must hold host names such as chat.example.com, and {name} is none.",
         "必须是主机名，例如 chat.example.com，而 {name} 不是。",
@@ -158,7 +161,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "check_engine_echo": ("echo: it only says the question back", "echo：只会重复问题"),
     "check_console": ("console channel", "控制台频道"),
     "check_console_ok": (
-        "on http://{host}:{port}/, {count} access tokens",
+        "on http://{host}:{port}/, access tokens: {count}",
         "在 http://{host}:{port}/，{count} 个访问令牌",
     ),
     "check_console_off": ("switched off (console.enabled)", "已关闭（console.enabled）"),
@@ -190,10 +193,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "已无法连接 {url}。恢复后，已保存的问题会得到回答；届时请再次提问。",
     ),
     "token_made": (
-        "The token of {name}, shown this once:\n\n  {token}\n\nPut its hash into app.yaml:\n\n"
-        "console:\n  tokens:\n    {name}: {digest}",
-        "{name} 的令牌，只显示这一次：\n\n  {token}\n\n请把它的哈希写入 app.yaml：\n\n"
-        "console:\n  tokens:\n    {name}: {digest}",
+        "The token of {name}, shown this once:\n\n  {token}\n\nIn app.yaml, under `console:`, put its hash in place of "
+        "`tokens: {{}}`, or below the tokens that stand there:\n\n  tokens:\n    {name}: {digest}",
+        "{name} 的令牌，只显示这一次：\n\n  {token}\n\n请在 app.yaml 的 `console:` 下，用它的哈希替换 `tokens: {{}}`，"
+        "或写在已有令牌的下面：\n\n  tokens:\n    {name}: {digest}",
     ),
     "bench_needs": (
         "bench {name} needs the package {package}: pip install --constraint constraints.txt -e '.[dev]'",
@@ -202,6 +205,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "check_access": (
         "access names {name}, and there is no such channel. Channels are: {names}.",
         "access 中的 {name} 不是已有的频道。现有频道：{names}。",
+    ),
+    "token_name": (
+        "A token needs a name of letters, digits, dots, dashes or underscores, such as operations.",
+        "令牌需要一个由字母、数字、点、横线或下划线组成的名称，例如 operations。",
+    ),
+    "chat_token": (
+        "{url} asks for an access token: set PARLEY_TOKEN or pass --token. `parley token NAME` makes one.",
+        "{url} 需要访问令牌：请设置 PARLEY_TOKEN 或使用 --token。运行 `parley token NAME` 可生成。",
+    ),
+    "model_no_folder": (
+        "There is no model in the folder {model}: it needs a config.json and the weights beside it.",
+        "文件夹 {model} 中没有模型：需要 config.json 和旁边的权重文件。",
     ),
     "bench_unknown": (
         "There is no bench {name}. There are: {names}.",

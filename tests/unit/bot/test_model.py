@@ -55,6 +55,17 @@ def test_a_folder_with_marks_in_its_name_is_written_so_that_it_is_read_again(her
     assert configuration.load(file).settings.engine.model == str(folder)
 
 
+def test_a_folder_without_a_model_is_told_to_be_one(here):
+    with pytest.raises(NotFound, match="no model in the folder /nonexistent"):
+        model.use(here, "/nonexistent")
+
+
+def test_a_chosen_folder_is_listed_with_the_others(here, tmp_path):
+    folder = _put(tmp_path / "elsewhere" / "m")
+    chosen = replace(here, settings=Settings(data_dir=here.settings.data_dir, engine={"model": str(folder)}))
+    assert [(name, path) for name, path, _ in model.installed(chosen)][1:] == [("m", folder)]
+
+
 def test_the_commented_file_keeps_its_comments(here):
     _put(here.data_dir / "models" / "org" / "m")
     original = (Path(configuration.__file__).parents[1] / "app.yaml").read_text(encoding="utf-8")
