@@ -1,6 +1,7 @@
 """Orders typed as text: slash commands and stop words, the same at every door."""
 
 import re
+from typing import Any
 
 from core.message import Command, CommandName, Event, Message
 
@@ -28,15 +29,7 @@ def question_in(event: Event) -> Message | None:
         return event
     if not (isinstance(event, Command) and event.name in (CommandName.CODE, CommandName.CHAT) and event.args):
         return None
-    return Message(
-        id=event.id,
-        thread=event.thread,
-        author=event.author,
-        sent_at=event.sent_at,
-        visibility=event.visibility,
-        return_address=event.return_address,
-        text=event.args,
-    )
+    return Message(text=event.args, **_envelope(event))
 
 
 def question_of(text: str) -> str:
@@ -51,13 +44,10 @@ def understood(message: Message) -> Message | Command:
     if command is None:
         return message
     name, args = command
-    return Command(
-        id=message.id,
-        thread=message.thread,
-        author=message.author,
-        sent_at=message.sent_at,
-        visibility=message.visibility,
-        return_address=message.return_address,
-        name=name,
-        args=args,
-    )
+    return Command(name=name, args=args, **_envelope(message))
+
+
+def _envelope(event: Message | Command) -> dict[str, Any]:
+    """What the same words have in common as a message and as a command."""
+    fields = ("id", "thread", "author", "sent_at", "visibility", "return_address")
+    return {name: getattr(event, name) for name in fields}
