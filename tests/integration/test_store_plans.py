@@ -26,6 +26,7 @@ from tests.store_moves import (
     vote,
 )
 
+FEW = 5  # twenty times the past would show as hundreds
 KEYS = Keys(1, {1: b"k" * 32})
 PART = PartId("console", "home", "web", "part")
 
@@ -137,4 +138,6 @@ async def test_a_turn_reads_the_same_rows_with_years_behind_it(open_store: OpenS
     young = await rows_read(open_store, house=1_000)
     old = await rows_read(open_store, house=20_000)  # 5,000 of them in the very thread
     assert sum(young.values()) > 20
-    assert old == young
+    # A version of a row that died a moment ago may still be looked at, or may not: a row or two say nothing.
+    more = {table: old[table] - young[table] for table in young}
+    assert max(more.values()) <= FEW, more
