@@ -225,10 +225,7 @@ def _loss(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> t
 
 
 def _optimizers(model: LlamaForCausalLM, recipe: Recipe) -> tuple[torch.optim.Optimizer, ...]:
-    """Muon for the matrices between the layers, AdamW for embeddings and norms.
-
-    In the same time that learns what AdamW alone takes a quarter longer for.
-    """
+    """Muon for the matrices within the layers, AdamW for embeddings and norms: fewer steps to the same loss."""
     within = [p for name, p in model.named_parameters() if p.ndim > 1 and "embed" not in name]
     around = [p for name, p in model.named_parameters() if p.ndim <= 1 or "embed" in name]
     return (
