@@ -96,8 +96,8 @@ async def ask(page: Page, question: str) -> Locator:
 
 
 async def until_finished(exchange: Locator) -> None:
-    await expect(exchange).to_have_attribute("data-events", "", timeout=WAIT)
-    await expect(exchange).not_to_have_attribute("data-state", "sending", timeout=WAIT)
+    # What may be done with an answer is shown once it is there, and not while it is sent or grows.
+    await expect(exchange.locator(".tools")).to_be_visible(timeout=WAIT)
 
 
 async def lengths(exchange: Locator, count: int) -> list[int]:
