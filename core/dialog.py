@@ -213,7 +213,7 @@ class Dialog:
         if self._manuscript.is_empty:
             self._say("empty")
         written = self._manuscript.written
-        if written is not None and written.finish == "length":
+        if written is not None and written.finish in ("length", "timeout"):
             self._take(Text(f"\n\n*{say('truncated', self._language)}*", Source.HOUSE))
 
     def _turn(self, question: Question) -> Turn:

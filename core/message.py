@@ -312,7 +312,7 @@ NO_USAGE = Usage()
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """Says who wrote the text and how it ended; `finish` is stop, length or error. The last one counts."""
+    """Says who wrote the text and how it ended; `finish` is stop, length, timeout or error. The last one counts."""
 
     model: str
     finish: str = "stop"

@@ -178,11 +178,25 @@ class Conversation:
 
 
 @dataclass(frozen=True, slots=True)
+class Timings:
+    """How long an answer took, in seconds since it was asked for: until it was begun, spoke, and was whole.
+
+    `reused` tokens of the prompt had been read before.
+    """
+
+    begun: float
+    first: float
+    whole: float
+    reused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Delta:
     """The next piece of an engine's answer.
 
-    The last one carries `finish` (stop, length) with `usage`, `model` and `seed`; `position` is the place in the
-    queue while there is nothing to say yet, first is 1.
+    The last one carries `finish` (stop, length, timeout) with `usage`, `model`, `seed` and `timings`; `position` is
+    the place in the queue while there is nothing to say yet, first is 1. Where `is_anew`, all that was said before is
+    taken back: another model begins.
     """
 
     text: str = ""
@@ -193,6 +207,8 @@ class Delta:
     usage: Usage | None = None
     model: str = ""
     seed: int | None = None
+    timings: Timings | None = None
+    is_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,26 @@ class SlotCache(Cache):
         self.lengths[target] = length
         self.clear(source)
 
+    @property
+    def bytes_per_token(self) -> int:
+        """What one position of one row takes, over all layers; 0 before anything was read."""
+        return sum(tensor.shape[1] * tensor.shape[3] * tensor.itemsize for tensor in (*self._keys, *self._values))
+
+    def copied(self, row: int, length: int) -> tuple[Tensor, ...]:
+        """The first `length` positions of a row as copies `[heads, length, dim]`, all layers' keys, then values."""
+        return tuple(tensor[row, :, :length].clone() for tensor in (*self._keys, *self._values))
+
+    def paste(self, row: int, layers: tuple[Tensor, ...], length: int) -> None:
+        """Fills an empty row with the first `length` positions of what was copied before."""
+        self._reserve(row + 1, length)
+        if not self._keys:
+            half = len(layers) // 2
+            self._keys = [self._room(layer[None], self._capacity) for layer in layers[:half]]
+            self._values = [self._room(layer[None], self._capacity) for layer in layers[half:]]
+        for tensor, layer in zip((*self._keys, *self._values), layers, strict=True):
+            tensor[row, :, :length] = layer[:, :length]
+        self.lengths[row] = length
+
     def clear(self, row: int) -> None:
         for tensor in (*self._keys, *self._values):
             tensor[row, :, : self.lengths[row]] = 0

@@ -1,22 +1,33 @@
 """A DeepSeek model in this process, answering many threads at once."""
 
 import asyncio
+import logging
+from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 from typing import TYPE_CHECKING
 
-from core.errors import Busy, Unavailable
+from core.errors import Busy, EngineError, Unavailable
 from core.ports import Capabilities, Conversation, Delta, Model
 from core.turn import SamplingParams, Utterance
 
 if TYPE_CHECKING:
+    from core.engine.checkpoint import Checkpoint
     from core.engine.running import Running
     from core.engine.scheduler import Told
-    from core.engine.sequence import Event
+    from core.engine.sequence import Event, Sequence
+
+log = logging.getLogger(__name__)
 
 DEMO = Path(__file__).parent / "demo" / "model"
+
+RESTARTS = 3
+"""A model that hangs or dies more often than this within a minute needs a new process."""
+
+_WATCH_SECONDS = 0.25
 
 
 class LocalEngine:
@@ -24,7 +35,9 @@ class LocalEngine:
 
     `source` is a folder or a hub id; `slots` answers are generated at once and `max_waiting` requests may wait for a
     slot; `threads` are processor threads, 0 for as many as suit the model; `context` bounds, in tokens, what is read
-    and written together where the model itself would allow more.
+    and written together where the model itself would allow more. What a thread's conversation left in the cache is
+    kept for its next turn: `kept_mb` megabytes at most (None for what suits the memory there is), `kept_seconds` long.
+    An answer may take `request_seconds`, a single step of the model `step_seconds`: then it hangs, and is restarted.
     """
 
     def __init__(
@@ -37,53 +50,78 @@ class LocalEngine:
         max_waiting: int = 96,
         threads: int = 0,
         context: int = 8192,
+        kept_mb: int | None = None,
+        kept_seconds: float = 1800,
+        request_seconds: float = 600,
+        step_seconds: float = 60,
     ) -> None:
         self._source, self._device, self._dtype = str(source), device, dtype
         self._slots, self._limit, self._threads, self._context = slots, slots + max_waiting, threads, context
+        self._kept_mb, self._kept_seconds = kept_mb, kept_seconds
+        self._request_seconds, self._step_seconds = request_seconds, step_seconds
         self._in_house = 0
+        self._live: set[Sequence] = set()
         self._thread: Thread | None = None
         self._running: Running | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._restarts: deque[float] = deque(maxlen=RESTARTS)
+        self._is_broken = False
 
     @property
     def model(self) -> Model:
         """Raises Unavailable before the engine was started."""
-        return self._live().checkpoint.model
+        return self._ready().checkpoint.model
 
     @property
     def capabilities(self) -> Capabilities:
         """Whether the model reasons is known once it is loaded."""
         return Capabilities(reasoning=self._running is not None and self._running.checkpoint.prompts.reasons)
 
+    @property
+    def in_house(self) -> int:
+        """How many are being answered or wait for it."""
+        running = self._running
+        return max(self._in_house, running.scheduler.slots_in_use if running else 0)
+
+    @property
+    def is_healthy(self) -> bool:
+        """False once restarting did not help: only a new process will."""
+        return not self._is_broken
+
     async def start(self) -> None:
         """Loads the model and has it say something; raises Misconfigured where it can't be loaded."""
         if self._thread:
             return
+        self._is_broken = False
+        self._restarts.clear()
         loop = asyncio.get_running_loop()
         loaded: asyncio.Future[Running] = loop.create_future()
-        self._thread = Thread(target=self._work, args=(loop, loaded), name="parley-engine", daemon=True)
-        self._thread.start()
+        self._thread = self._begin(self._load_and_run, loop, loaded)
         try:
             self._running = await loaded
             await self._warm_up()
         except BaseException:
             await self.stop()
             raise
+        self._watching = asyncio.create_task(self._watch(), name="engine watchdog")
 
     async def stop(self) -> None:
         """Ends after the current step; whoever has no answer yet is told Unavailable."""
+        if self._watching:
+            self._watching.cancel()
         running, thread, self._running, self._thread = self._running, self._thread, None, None
         if running and thread:
             running.scheduler.close()
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(thread.join, self._step_seconds)
 
     async def stream(self, conversation: Conversation, params: SamplingParams) -> AsyncGenerator[Delta, None]:
         """Raises Unavailable, Busy, Malformed or TooLong before the first delta, Unavailable also later."""
-        running = self._live()
+        self._ready()
         with self._place():
-            prompt = await asyncio.to_thread(running.prompt, conversation)
             events: asyncio.Queue[Event] = asyncio.Queue()
-            sequence = running.submit(prompt, params, events.put_nowait)
-            try:
+            sequence = await asyncio.to_thread(self._ready().sequence, conversation, params, events.put_nowait)
+            self._ready().scheduler.submit(sequence)
+            with self._alive(sequence):
                 while True:
                     event = await events.get()
                     if not isinstance(event, Delta):
@@ -91,17 +129,27 @@ class LocalEngine:
                     yield event
                     if event.finish:
                         return
-            finally:
-                sequence.cancel()
 
     async def count(self, conversation: Conversation) -> int:
         """Tokens of the rendered prompt, exactly; raises Malformed or Unavailable."""
-        return await asyncio.to_thread(self._live().count, conversation)
+        return await asyncio.to_thread(self._ready().count, conversation)
 
-    def _live(self) -> "Running":
-        if not self._running:
+    def _ready(self) -> "Running":
+        if not self._running or self._is_broken:
             raise Unavailable
         return self._running
+
+    @contextmanager
+    def _alive(self, sequence: "Sequence") -> Iterator[None]:
+        """While its events are read; in the end its time is up, whatever the model does."""
+        late = asyncio.get_running_loop().call_later(self._request_seconds, sequence.expire)
+        self._live.add(sequence)
+        try:
+            yield
+        finally:
+            late.cancel()
+            self._live.discard(sequence)
+            sequence.cancel()
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -119,8 +167,44 @@ class LocalEngine:
             async for _ in deltas:
                 pass
 
-    def _work(self, loop: asyncio.AbstractEventLoop, loaded: "asyncio.Future[Running]") -> None:
-        """The engine's own thread: everything that touches the model happens here."""
+    # ------------------------------------------------------------------------------------------------ the watchdog
+
+    async def _watch(self) -> None:
+        """A model that hangs, or whose thread has died, is started again; its callers are told at once."""
+        while not self._is_broken:
+            await asyncio.sleep(_WATCH_SECONDS)
+            running, thread = self._running, self._thread
+            if running and thread and (why := self._why_lost(running, thread)):
+                self._restart(running, why)
+
+    def _why_lost(self, running: "Running", thread: Thread) -> str:
+        if not thread.is_alive():
+            return "its thread has died"
+        seconds = running.scheduler.busy_seconds
+        return f"a step has been running for {seconds:.0f} s" if seconds > self._step_seconds else ""
+
+    def _restart(self, lost: "Running", why: str) -> None:
+        lost.scheduler.abandon()
+        now = monotonic()
+        self._is_broken = len(self._restarts) == RESTARTS and now - self._restarts[0] < 60
+        self._restarts.append(now)
+        if self._is_broken:
+            log.error("The engine does not recover (%s); this process must be started anew.", why)
+        else:
+            log.error("The engine is started again: %s. Its %d answers are given up.", why, len(self._live))
+            running = self._running = self._set_up(lost.checkpoint, asyncio.get_running_loop())
+            self._thread = self._begin(running.run)
+        for sequence in tuple(self._live):
+            sequence.tell(_given_up())
+
+    # ------------------------------------------------------------------------- its own thread, which owns the model
+
+    def _begin(self, target: Callable[..., None], *args: object) -> Thread:
+        thread = Thread(target=target, args=args, name="parley-engine", daemon=True)
+        thread.start()
+        return thread
+
+    def _load_and_run(self, loop: asyncio.AbstractEventLoop, loaded: "asyncio.Future[Running]") -> None:
         try:
             running = self._load(loop)
         except Exception as error:
@@ -131,10 +215,24 @@ class LocalEngine:
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> "Running":
         from core.engine.checkpoint import load
+
+        return self._set_up(load(self._source, device=self._device, dtype=self._dtype, context=self._context), loop)
+
+    def _set_up(self, checkpoint: "Checkpoint", loop: asyncio.AbstractEventLoop) -> "Running":
         from core.engine.running import Running
 
-        checkpoint = load(self._source, device=self._device, dtype=self._dtype, context=self._context)
-        return Running(checkpoint, self._slots, self._threads, lambda told: _call(loop, _tell, told))
+        return Running(
+            checkpoint,
+            lambda told: _call(loop, _tell, told),
+            slots=self._slots,
+            threads=self._threads,
+            kept=(512 if self._kept_mb is None else self._kept_mb) * 2**20,
+            kept_seconds=self._kept_seconds,
+        )
+
+
+def _given_up() -> EngineError:
+    return Unavailable("it had to be started again; please ask again")
 
 
 def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *args: object) -> None:

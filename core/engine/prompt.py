@@ -3,11 +3,14 @@
 import re
 import sys
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, cast
 
 from jinja2 import TemplateError
 
+from core.engine.family import family_of
+from core.engine.prefixes import common
 from core.engine.text import CLOSE, OPEN
 from core.errors import Malformed, Misconfigured
 from core.turn import Utterance
@@ -16,9 +19,9 @@ _PROBE = "the system prompt"
 
 
 class Prompts:
-    """Renders conversations for one tokenizer. Safe to use from several threads."""
+    """Renders conversations for one tokenizer, as its family was trained. Safe to use from several threads."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, model_type: str = "") -> None:
         if not tokenizer.is_fast or not tokenizer.chat_template:
             raise Misconfigured("The model's folder has no chat template or no tokenizer.json; choose a chat model.")
         self._tokenizer = tokenizer
@@ -26,26 +29,49 @@ class Prompts:
         tokenizer.backend_tokenizer.no_truncation()
         tokenizer.backend_tokenizer.no_padding()
         tokenizer.model_max_length = sys.maxsize  # too long is for the engine to say, not for a warning
-        self._marks = _either(_marks(tokenizer))
-        self._takes_system = self._renders_system()
+        self._bos = _automatic_bos(tokenizer)
+        self.family = family_of(tokenizer.chat_template, model_type, self._ends_with_open())
+        self._marks = _either([*_marks(tokenizer), *self.family.marks])
+        self._takes_system = self.family.takes_system and self._renders_system()
+        self._head = lru_cache(maxsize=64)(self._opening)
         self._has_tool_role = "tool" in tokenizer.chat_template
         self.reasons = CLOSE in tokenizer.get_vocab() or CLOSE in tokenizer.chat_template
 
     def ids(self, utterances: Sequence[Utterance]) -> list[int]:
         """The whole prompt with the generation prompt; raises Malformed."""
-        return cast(list[int], self._render(self._messages(utterances), tokenize=True))
+        ids = cast(list[int], self._render(self._messages(utterances), tokenize=True))
+        # Some templates leave the first token to the tokenizer, which rendering and encoding in one does not ask.
+        return ids if ids[: len(self._bos)] == self._bos else [*self._bos, *ids]
+
+    def head(self, utterances: Sequence[Utterance], ids: Sequence[int]) -> int:
+        """How many tokens of this prompt every conversation with the same system prompt begins with."""
+        if utterances[0].role != "system":
+            return 0
+        return common(self._head(utterances[0].text), ids)
 
     def opens_reasoning(self, ids: Sequence[int]) -> bool:
         """Whether the answer to this prompt begins inside the reasoning."""
         return self.reasons and self._tokenizer.decode(ids[-8:]).rstrip().endswith(OPEN)
 
+    def _opening(self, system: str) -> list[int]:
+        one, other = (self.ids((Utterance("system", system), Utterance("user", text))) for text in ("a", "1"))
+        return one[: common(one, other)]
+
     def _messages(self, utterances: Sequence[Utterance]) -> list[dict[str, str]]:
         # Some templates refuse two utterances of one role in a row.
         runs = groupby(self._adapted(utterances), key=lambda pair: pair[0])
-        return [{"role": role, "content": "\n\n".join(text for _, text in run)} for role, run in runs]
+        return [
+            {"role": role, "content": self._ended(role, "\n\n".join(text for _, text in run))} for role, run in runs
+        ]
+
+    def _ended(self, role: str, text: str) -> str:
+        return text + self.family.after_system if role == "system" and text else text
 
     def _adapted(self, utterances: Sequence[Utterance]) -> list[tuple[str, str]]:
-        return [(self._role(utterance.role), self._defused(utterance.text)) for utterance in utterances]
+        said = [(self._role(utterance.role), self._defused(utterance.text)) for utterance in utterances]
+        if self.family.brings_system and all(role != "system" for role, _ in said):
+            return [("system", ""), *said]
+        return said
 
     def _role(self, role: str) -> str:
         is_known = {"system": self._takes_system, "tool": self._has_tool_role}.get(role, True)
@@ -58,6 +84,13 @@ class Prompts:
         except UnicodeEncodeError:
             raise Malformed("the text holds half of a character pair") from None
         return self._marks.sub(lambda found: f"{found[0][0]}\u200b{found[0][1:]}", text)
+
+    def _ends_with_open(self) -> bool:
+        try:
+            text = cast(str, self._render([{"role": "user", "content": "?"}], tokenize=False))
+        except Malformed:
+            return False
+        return text.rstrip().endswith(OPEN)
 
     def _renders_system(self) -> bool:
         messages = [{"role": "system", "content": _PROBE}, {"role": "user", "content": "?"}]
@@ -74,6 +107,11 @@ class Prompts:
             )
         except TemplateError:
             raise Malformed("the model's template does not allow this order of utterances") from None
+
+
+def _automatic_bos(tokenizer: Any) -> list[int]:
+    """What the tokenizer puts before every text by itself, where it does."""
+    return [tokenizer.bos_token_id] if tokenizer("a").input_ids[:1] == [tokenizer.bos_token_id] else []
 
 
 def _marks(tokenizer: Any) -> list[str]:

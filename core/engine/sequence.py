@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from time import monotonic
 
 from core.engine.sampler import Sampler
 from core.engine.text import Piece, TextStream
-from core.errors import EngineError
+from core.errors import EngineError, Unavailable
 from core.message import Usage
-from core.ports import Delta
+from core.ports import Delta, Timings
 
 Event = Delta | EngineError
 
@@ -16,7 +17,8 @@ Event = Delta | EngineError
 class Sequence:
     """A prompt and what was generated for it. Belongs to the scheduler's thread, save for `cancel()`.
 
-    `tell` is called with each event, on the event loop; the last one is a Delta with `finish`, or an error.
+    `tell` is called with each event, on the event loop; the last one is a Delta with `finish`, or an error. What was
+    read is kept for the next turn of `thread` ("" for none); the first `head` tokens are every thread's.
     """
 
     prompt: list[int]
@@ -25,31 +27,55 @@ class Sequence:
     ends: frozenset[int]
     model: str
     tell: Callable[[Event], None]
+    thread: str = ""
+    head: int = 0
     read: int = 0
     position: int | None = None
+    reused: int = field(default=0, init=False)
+    has_stumbled: bool = field(default=False, init=False)
     is_cancelled: bool = field(default=False, init=False)
+    asked_at: float = field(default_factory=monotonic, init=False)
+    begun_at: float | None = field(default=None, init=False)
+    first_at: float | None = field(default=None, init=False)
 
     def cancel(self) -> None:
         """Its slot is free again within two steps. Called from any thread, at any time."""
         self.is_cancelled = True
 
+    def begin(self) -> None:
+        """It has got a slot and is being read."""
+        self.begun_at = self.begun_at or monotonic()
+
+    def expire(self) -> None:
+        """Its time is up. Called on the event loop, where it may be the only thing that still moves."""
+        self.cancel()
+        if self.generated:
+            self.tell(Delta(finish="timeout", usage=self._usage(), model=self.model, timings=self._timings()))
+        else:
+            self.tell(Unavailable("it took too long; please ask again later"))
+
+    @property
+    def tokens(self) -> list[int]:
+        """The prompt and what was generated after it."""
+        return self.sampler.tokens
+
     @property
     def is_read(self) -> bool:
-        return self.read == len(self.prompt)
+        """Whether the next step generates: all is in the cache."""
+        return self.read == len(self.tokens)
 
     @property
     def generated(self) -> int:
-        return len(self.sampler.tokens) - len(self.prompt)
+        return len(self.tokens) - len(self.prompt)
 
     def next_part(self, size: int) -> list[int]:
-        """The next tokens of the prompt to be read, `size` at most."""
-        part = self.prompt[self.read : self.read + size]
-        self.read += len(part)
-        return part
+        """The next tokens to be read, `size` at most."""
+        return self.tokens[self.read : self.read + size]
 
     def accept(self, token: int) -> Delta:
         """What the next token says; the delta has `finish` if it was the last."""
-        self.sampler.tokens.append(token)
+        self.tokens.append(token)
+        self.first_at = self.first_at or monotonic()
         if token in self.ends:
             return self._last(Piece(), "stop")
         piece = self.text.feed(token)
@@ -65,7 +91,16 @@ class Sequence:
             piece.text + held.text,
             piece.reasoning + held.reasoning,
             finish="stop" if held.is_stopped else finish,
-            usage=Usage(len(self.prompt), self.generated),
+            usage=self._usage(),
             model=self.model,
             seed=self.sampler.seed,
+            timings=self._timings(),
         )
+
+    def _usage(self) -> Usage:
+        return Usage(len(self.prompt), self.generated)
+
+    def _timings(self) -> Timings:
+        asked = self.asked_at
+        begun, first = self.begun_at or asked, self.first_at or asked
+        return Timings(begun - asked, first - asked, monotonic() - asked, self.reused)

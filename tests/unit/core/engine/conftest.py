@@ -1,9 +1,16 @@
 """The tiny models that the engine's tests run on, loaded once."""
 
 import pytest
+import torch
 
 from core.engine.checkpoint import Checkpoint, load
 from tests.fakes.tiny import save_tiny
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Several would mostly wait for each other: the steps of a tiny model are too short to be shared."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

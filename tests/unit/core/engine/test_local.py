@@ -5,8 +5,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -25,7 +27,7 @@ def conversation(question: str = "Hello!") -> Conversation:
     return Conversation("thread", (Utterance("user", question),))
 
 
-async def ask(engine, params: SamplingParams = SHORT, question: str = "Hello!") -> list[Delta]:
+async def ask(engine, params: SamplingParams = SHORT, question: str = "Hello!") -> list[Any]:
     async with aclosing(engine.stream(conversation(question), params)) as deltas:
         return [delta async for delta in deltas]
 
@@ -43,8 +45,8 @@ async def engine(folder):
 
 
 def generate(engine: LocalEngine, question: str, limit: int) -> str:
-    checkpoint = engine._live().checkpoint
-    prompt = torch.tensor([engine._live().prompt(conversation(question))])
+    checkpoint = engine._ready().checkpoint
+    prompt = torch.tensor([engine._ready().prompt(conversation(question).turns)])
     whole = checkpoint.network.generate(
         prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=limit, do_sample=False
     )
@@ -76,7 +78,7 @@ async def test_a_closed_stream_leaves_nothing_behind(engine):
         async with aclosing(engine.stream(conversation(), LONG)) as deltas:
             await anext(deltas)
     await ask(engine)
-    scheduler = engine._live().scheduler
+    scheduler = engine._ready().scheduler
     await until(lambda: scheduler.is_idle)
     assert (scheduler.slots_in_use, engine._in_house) == (0, 0)
 
@@ -88,41 +90,61 @@ async def until(condition, seconds: float = 30.0) -> None:
         await asyncio.sleep(0.005)
 
 
-async def test_a_step_that_fails_ends_its_own_answers_and_the_next_ones_are_right(engine, monkeypatch):
-    right = text(await ask(engine))
-    network = engine._live().checkpoint.network
-    forward, failing = network.forward, asyncio.Event()
+class Breakable:
+    """Stands before a network's forward pass and lets some calls fail."""
 
-    def broken(*args, **kwargs):
-        if failing.is_set():
-            failing.clear()
-            raise torch.OutOfMemoryError("simulated")
-        return forward(*args, **kwargs)
+    fails: Callable[[torch.Tensor], Any] | None = None
+    error: Exception = RuntimeError("simulated")
 
-    monkeypatch.setattr(network, "forward", broken)
+    def __init__(self, engine: LocalEngine, monkeypatch) -> None:
+        self.network = engine._ready().checkpoint.network
+        self._forward = self.network.forward
+        monkeypatch.setattr(self.network, "forward", self)
+
+    def __call__(self, *args, **kwargs):
+        if self.fails and self.fails(kwargs["input_ids"]):
+            raise self.error
+        return self._forward(*args, **kwargs)
+
+
+async def test_a_step_that_fails_is_tried_again_and_nobody_notices(engine, monkeypatch):
+    right = text(await ask(engine, LONG))
+    broken = Breakable(engine, monkeypatch)
     speaking = [asyncio.create_task(ask(engine, LONG)) for _ in range(4)]
-    await until(lambda: engine._live().scheduler.slots_in_use == 4)
-    failing.set()
-    outcomes = await asyncio.gather(*speaking, return_exceptions=True)
-    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
-    assert text(await ask(engine)) == right
+    await until(lambda: engine._ready().scheduler.slots_in_use == 4)
+    failures = iter([True])
+    broken.fails = lambda ids: ids.shape[1] == 1 and next(failures, False)
+    assert [text(deltas) for deltas in await asyncio.gather(*speaking)] == [right] * 4
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("simulated"), torch.OutOfMemoryError("simulated")], ids=["fault", "oom"]
+)
+async def test_more_at_once_than_the_machine_can_do_are_answered_in_smaller_batches(engine, monkeypatch, error):
+    questions = [f"What is the weather {number}?" for number in range(8)]
+    right = [text(await ask(engine, question=question)) for question in questions]
+    broken = Breakable(engine, monkeypatch)
+    broken.error, broken.fails = error, lambda ids: ids.shape[0] > 3
+    answers = await asyncio.gather(*(ask(engine, question=question) for question in questions))
+    assert [text(deltas) for deltas in answers] == right
+    assert all(deltas[-1].usage.completion_tokens for deltas in answers)
 
 
 async def test_those_who_wait_outlive_a_step_that_fails(folder, monkeypatch):
     engine = LocalEngine(folder, slots=1, threads=1)
     await engine.start()
-    network = engine._live().checkpoint.network
+    network = engine._ready().checkpoint.network
     forward, calls = network.forward, []
 
     def broken(*args, **kwargs):
         calls.append(1)
-        if len(calls) == 30:
+        if len(calls) in (30, 31):
             raise RuntimeError("simulated")
         return forward(*args, **kwargs)
 
     monkeypatch.setattr(network, "forward", broken)
     first = asyncio.create_task(ask(engine, LONG))
-    await until(lambda: engine._live().scheduler.slots_in_use == 1)
+    await until(lambda: engine._ready().scheduler.slots_in_use == 1)
     second = await ask(engine)
     assert second[-1].finish
     with pytest.raises(Unavailable):
@@ -130,11 +152,97 @@ async def test_those_who_wait_outlive_a_step_that_fails(folder, monkeypatch):
     await engine.stop()
 
 
+async def test_a_model_that_hangs_is_started_again_and_its_callers_are_told(folder, monkeypatch):
+    engine = LocalEngine(folder, slots=4, threads=1, step_seconds=0.4)
+    await engine.start()
+    right = text(await ask(engine))
+    network = engine._ready().checkpoint.network
+    forward, gate, hanging = network.forward, threading.Event(), threading.Event()
+
+    def hangs(*args, **kwargs):
+        if hanging.is_set():
+            gate.wait(timeout=20)
+        return forward(*args, **kwargs)
+
+    monkeypatch.setattr(network, "forward", hangs)
+    asked = [asyncio.create_task(ask(engine, LONG)) for _ in range(6)]
+    await until(lambda: engine._ready().scheduler.slots_in_use == 4)
+    hanging.set()
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
+    hanging.clear()
+    assert text(await ask(engine)) == right
+    assert engine.is_healthy
+    gate.set()
+    await until(lambda: sum(thread.name == "parley-engine" for thread in threading.enumerate()) == 1)
+    await engine.stop()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_thread_that_dies_is_replaced(engine, monkeypatch):
+    right = text(await ask(engine))
+    scheduler = engine._ready().scheduler
+
+    def dies(self) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(scheduler, "step", dies.__get__(scheduler))
+    with pytest.raises(Unavailable):
+        await ask(engine)
+    await until(lambda: engine._ready().scheduler is not scheduler)
+    assert text(await ask(engine)) == right
+
+
+async def test_a_model_that_never_recovers_needs_a_new_process(folder, monkeypatch):
+    engine = LocalEngine(folder, threads=1)
+    await engine.start()
+    for _ in range(4):
+        assert engine.is_healthy
+        scheduler = engine._ready().scheduler
+        monkeypatch.setattr(scheduler, "run", lambda: None)
+        scheduler.close()
+        thread = engine._thread
+        await until(lambda thread=thread: engine._thread is not thread or not engine.is_healthy)
+    assert not engine.is_healthy
+    with pytest.raises(Unavailable):
+        await ask(engine)
+    await engine.stop()
+
+
+async def test_an_answer_that_takes_too_long_is_cut_and_one_that_never_begins_is_given_up(folder, monkeypatch):
+    engine = LocalEngine(folder, slots=1, threads=1, request_seconds=0.5)
+    await engine.start()
+    Breakable(engine, monkeypatch).fails = lambda ids: time.sleep(0.02)
+    outcomes: list[Any] = await asyncio.gather(ask(engine, LONG), ask(engine, LONG), return_exceptions=True)
+    first, second = outcomes
+    assert text(first)
+    assert (first[-1].finish, first[-1].usage.completion_tokens > 1) == ("timeout", True)
+    assert isinstance(second, Unavailable)
+    await until(lambda: engine.in_house == 0)
+    await engine.stop()
+
+
+async def test_the_second_turn_of_a_thread_reads_what_is_new_and_says_the_same(engine):
+    turns: tuple[Utterance, ...] = (Utterance("system", "Be brief. " * 3), Utterance("user", "weather today? " * 8))
+    first = await said(engine, "a thread", turns)
+    turns = (*turns, Utterance("assistant", text(first)), Utterance("user", "And tomorrow?"))
+    second = await said(engine, "a thread", turns)
+    elsewhere = await said(engine, "another thread", turns)
+    assert first[-1].usage.prompt_tokens - 1 <= second[-1].timings.reused < second[-1].usage.prompt_tokens
+    assert 0 < elsewhere[-1].timings.reused < first[-1].usage.prompt_tokens - 10  # the system prompt alone
+    assert text(second) == text(elsewhere) == text(await said(engine, "", turns))
+
+
+async def said(engine: LocalEngine, thread: str, turns: tuple[Utterance, ...]) -> list[Any]:
+    async with aclosing(engine.stream(Conversation(thread, turns), SHORT)) as deltas:
+        return [delta async for delta in deltas]
+
+
 async def test_stopping_tells_everybody_and_ends_the_thread_at_once(folder):
     engine = LocalEngine(folder, slots=2, threads=1)
     await engine.start()
     asked = [asyncio.create_task(ask(engine, LONG)) for _ in range(6)]
-    await until(lambda: engine._live().scheduler.slots_in_use == 2)
+    await until(lambda: engine._ready().scheduler.slots_in_use == 2)
     began = time.monotonic()
     await engine.stop()
     outcomes = await asyncio.gather(*asked, return_exceptions=True)
@@ -172,7 +280,7 @@ async def test_reasoning_opened_by_the_template_comes_apart(tmp_path, monkeypatc
 
 
 async def test_the_event_loop_stays_free_while_the_model_computes(engine, monkeypatch):
-    network = engine._live().checkpoint.network
+    network = engine._ready().checkpoint.network
     forward, gate = network.forward, threading.Event()
 
     def slow(*args, **kwargs):
@@ -181,7 +289,7 @@ async def test_the_event_loop_stays_free_while_the_model_computes(engine, monkey
 
     monkeypatch.setattr(network, "forward", slow)
     answer = asyncio.create_task(ask(engine))
-    await until(lambda: engine._live().scheduler.slots_in_use == 1)
+    await until(lambda: engine._ready().scheduler.slots_in_use == 1)
     assert await engine.count(conversation()) > 0
     gate.set()
     assert text(await answer)

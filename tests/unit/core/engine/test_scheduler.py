@@ -7,6 +7,8 @@ import torch
 from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, LlamaConfig, Qwen2Config, Qwen2ForCausalLM
 from transformers.models.llama.modeling_llama import LlamaForCausalLM
 
+from core.engine.pace import Pace
+from core.engine.prefixes import Prefixes
 from core.engine.runner import Runner
 from core.engine.sampler import Sampler
 from core.engine.scheduler import Scheduler
@@ -50,22 +52,31 @@ def network(kind: str):
 class Bench:
     """A scheduler whose steps the test takes itself, and what each request was told."""
 
-    def __init__(self, network, slots: int = 4, chunk: int = 32, context: int = 2048) -> None:
+    def __init__(self, network, slots: int = 4, chunk: int = 32, context: int = 2048, kept: int = 0) -> None:
         self.network = network
         self.told: dict[Sequence, list[Event]] = {}
-        self.scheduler = Scheduler(Runner(network, slots, context), slots, self._deliver, chunk)
+        self.prefixes = Prefixes(kept, 3600)
+        pace = Pace(least=chunk, most=chunk)
+        runner = Runner(network, slots, context)
+        self.scheduler = Scheduler(runner, slots, self._deliver, prefixes=self.prefixes, pace=pace)
 
     def _deliver(self, told) -> None:
         for sequence, event in told:
             self.told[sequence].append(event)
 
-    def ask(self, prompt: list[int], **params) -> Sequence:
+    def ask(self, prompt: list[int], thread: str = "", head: int = 0, **params) -> Sequence:
         sampler = Sampler(SamplingParams(**{"temperature": 0, "max_new_tokens": 20} | params), 0, [*prompt])
         text = TextStream(lambda token: f"{token} ", sampler.params.stop)
-        sequence = Sequence(prompt, sampler, text, frozenset({7}), "model@1", lambda event: None)
+        sequence = Sequence(prompt, sampler, text, frozenset({7}), "model@1", lambda event: None, thread, head)
         self.told[sequence] = []
         self.scheduler.submit(sequence)
         return sequence
+
+    @staticmethod
+    def size_of_a_token() -> int:
+        """Bytes that one token takes in the cache."""
+        config: Any = LlamaConfig(**SMALL)
+        return int(2 * 4 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim)
 
     def run(self) -> None:
         self.scheduler.step()
@@ -265,3 +276,185 @@ def test_a_request_that_ends_at_its_first_token_never_takes_a_row_for_longer(lla
     bench.run()
     assert [bench.answer(sequence) for sequence in asked] == [bench.generate(sequence) for sequence in asked]
     assert all(isinstance(bench.told[sequence][-1], Delta) for sequence in asked)
+
+
+# ---------------------------------------------------------------------------------------- kept for a thread's next turn
+
+
+def turns(bench: Bench, thread: str, prompt: list[int], count: int) -> list[Sequence]:
+    """So many turns of a thread, each with all that was said before."""
+    asked = []
+    for number in range(count):
+        asked.append(bench.ask(prompt, thread, max_new_tokens=10))
+        bench.run()
+        prompt = [*asked[-1].tokens, 20 + number, 30, 40]
+    return asked
+
+
+@pytest.mark.parametrize("kind", ["llama", "llama, scaled positions", "qwen2", "deepseek v2"])
+def test_the_next_turn_reads_only_what_is_new_and_says_what_generate_says(kind):
+    bench = Bench(network(kind), kept=2**24)
+    asked = turns(bench, "thread", prompts(1)[0] * 2, 4)
+    assert [sequence.reused for sequence in asked] == [0, *(len(before.tokens) - 1 for before in asked[:-1])]
+    assert [bench.answer(sequence) for sequence in asked] == [bench.generate(sequence) for sequence in asked]
+
+
+def test_a_prompt_asked_again_reads_its_last_token_alone(llama):
+    bench = Bench(llama, kept=2**24)
+    prompt = prompts(1)[0]
+    first, again = bench.ask(prompt, "thread"), None
+    bench.run()
+    again = bench.ask(prompt, "thread")
+    bench.run()
+    assert (again.reused, bench.answer(again)) == (len(prompt) - 1, bench.answer(first))
+
+
+def test_a_changed_history_is_kept_up_to_where_it_changed(llama):
+    bench = Bench(llama, kept=2**24)
+    prompt = [*range(20, 100)]
+    turns(bench, "thread", prompt, 1)
+    changed = bench.ask([*prompt[:50], 150, *prompt[51:]], "thread")
+    bench.run()
+    assert (changed.reused, bench.answer(changed)) == (50, bench.generate(changed))
+
+
+def test_only_the_head_of_a_prompt_is_shared_between_threads(llama):
+    bench = Bench(llama, kept=2**24)
+    head, question = [*range(20, 60)], [*range(100, 140)]
+    for thread in ("one", "two", "three"):
+        bench.ask([*head, *question], thread, head=len(head))
+    bench.run()
+    other = bench.ask([*head, *question, 150], "four", head=len(head))
+    stranger = bench.ask([*head, *question, 150], "five")
+    bench.run()
+    assert (other.reused, stranger.reused) == (len(head), 0)
+    assert bench.answer(other) == bench.answer(stranger) == bench.generate(other)
+
+
+def test_those_who_were_not_here_for_longest_are_forgotten_first_and_the_budget_holds(llama):
+    one = 60 * Bench.size_of_a_token()
+    bench = Bench(llama, kept=3 * one)
+    prompt = [*range(20, 80)]
+    for thread in ("a", "b", "c", "a", "d"):
+        bench.ask(prompt, thread, max_new_tokens=1)
+        bench.run()
+        assert bench.prefixes.size <= 3 * one
+    reused = {}
+    for thread in "dcab":
+        again = bench.ask(prompt, thread, max_new_tokens=1)
+        bench.run()
+        reused[thread] = again.reused
+    assert reused == {"d": 59, "c": 59, "a": 59, "b": 0}
+
+
+def test_what_nobody_came_back_to_is_forgotten_in_time():
+    now = 0.0
+    bench = Bench(network("llama"), kept=2**24)
+    bench.prefixes._clock = lambda: now
+    turns(bench, "early", [*range(20, 80)], 1)
+    now = 3000.0
+    turns(bench, "late", [*range(20, 80)], 1)
+    now = 4000.0
+    bench.prefixes.expire()
+    assert len(bench.prefixes) == 1
+    assert bench.prefixes.size == bench.prefixes._kept["late"].size
+
+
+def test_nothing_is_kept_of_who_asked_for_no_thread_or_whose_row_cannot_be_trusted(llama):
+    bench = Bench(llama, kept=2**24)
+    bench.ask([*range(20, 80)])
+    broken = bench.ask([*range(20, 80)], "thread")
+    broken.text = TextStream(lambda token: str(1 // 0))
+    bench.run()
+    assert len(bench.prefixes) == 0
+
+
+# ------------------------------------------------------------------------------------------------------ when steps fail
+
+
+class Failing:
+    """A network some of whose passes fail."""
+
+    def __init__(self, network, fails) -> None:
+        self._network, self._fails, self.device = network, fails, network.device
+
+    def __call__(self, **arguments):
+        if error := self._fails(arguments["input_ids"]):
+            raise error
+        return self._network(**arguments)
+
+
+def test_one_whose_every_step_fails_is_found_and_the_others_are_answered(llama):
+    bench = Bench(llama, slots=8)
+    asked = [bench.ask(prompt, max_new_tokens=12) for prompt in prompts(8, longest=40)]
+    culprit = asked[3]
+
+    def fails(ids):
+        speaks = ids.shape[1] == 1 and any(
+            row < len(bench.scheduler._speaking) and bench.scheduler._speaking[row] is culprit
+            for row in range(len(ids))
+        )
+        return RuntimeError("simulated") if speaks and len(culprit.tokens) > len(culprit.prompt) + 3 else None
+
+    bench.scheduler._runner._network = Failing(llama, fails)
+    bench.run()
+    others = [sequence for sequence in asked if sequence is not culprit]
+    assert isinstance(bench.told[culprit][-1], Unavailable)
+    assert [bench.answer(sequence) for sequence in others] == [bench.generate(sequence) for sequence in others]
+
+
+@pytest.mark.parametrize("most", [1, 2, 5])
+def test_where_memory_lasts_for_few_all_are_answered_by_and_by(llama, most):
+    bench = Bench(llama, slots=8, kept=2**24)
+    asked = [bench.ask(prompt, max_new_tokens=12) for prompt in prompts(12, longest=40)]
+    bench.scheduler._runner._network = Failing(
+        llama, lambda ids: torch.OutOfMemoryError("simulated") if ids.shape[0] > most else None
+    )
+    bench.run()
+    assert [bench.answer(sequence) for sequence in asked] == [bench.generate(sequence) for sequence in asked]
+    for sequence in asked:
+        said = "".join(delta.text for delta in bench.deltas(sequence))
+        assert said == "".join(f"{token} " for token in bench.answer(sequence))
+
+
+def test_who_was_sent_back_to_wait_is_not_told_a_place_in_the_middle_of_an_answer(llama):
+    bench = Bench(llama, slots=4)
+    asked = [bench.ask(prompt) for prompt in prompts(4, longest=20)]
+    bench.scheduler._runner._network = Failing(
+        llama, lambda ids: torch.OutOfMemoryError("simulated") if ids.shape[0] > 2 else None
+    )
+    bench.run()
+    for sequence in asked:
+        texts = [index for index, delta in enumerate(bench.deltas(sequence)) if delta.text]
+        assert not any(delta.position for delta in bench.deltas(sequence)[texts[0] :])
+
+
+def test_after_a_want_of_memory_more_and_more_speak_again(llama):
+    bench = Bench(llama, slots=4)
+    failing = [True]
+    bench.scheduler._runner._network = Failing(
+        llama, lambda ids: torch.OutOfMemoryError("simulated") if failing[0] and ids.shape[0] > 1 else None
+    )
+    for prompt in prompts(4, longest=20):
+        bench.ask(prompt, max_new_tokens=400).ends = frozenset()
+    for _ in range(20):
+        bench.scheduler.step()
+    assert bench.scheduler.slots_in_use == 1
+    failing[0] = False
+    for _ in range(250):
+        bench.scheduler.step()
+    assert bench.scheduler.slots_in_use == 4
+
+
+def test_short_prompts_go_first_but_nobody_waits_for_long(llama):
+    bench = Bench(llama, slots=3, chunk=16)
+    long, short = bench.ask([9] * 200, max_new_tokens=1), bench.ask([9, 10, 11], max_new_tokens=1)
+    bench.scheduler.step()
+    assert short.generated
+    assert not long.generated
+    early, later = bench.ask([9] * 200, max_new_tokens=1), bench.ask([9, 10, 11], max_new_tokens=1)
+    long.cancel()
+    early.asked_at -= 60
+    bench.scheduler.step()
+    assert bench.scheduler._reading is early
+    assert not later.generated
