@@ -1,4 +1,4 @@
-"""What every engine promises: the echo, the scripted one, and a model in this process."""
+"""What every engine promises: the echo, the scripted one, a model in this process, and one behind a real server."""
 
 import asyncio
 import math
@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from core.engine import EchoEngine, LocalEngine
+from core.engine import REMOTE, EchoEngine, LocalEngine, RemoteEngine
 from core.errors import Malformed, TooLong, Unavailable
 from core.message import Usage
 from core.ports import Conversation, Delta, Engine, Tool, ToolCall
 from core.turn import SamplingParams, Utterance
 from tests.fakes.engine import ScriptedEngine, say
 from tests.fakes.tiny import save_tiny
+from tests.model_server import NAME, model_server
 
 SCRIPT = (
     Delta(reasoning="A greeting. "),
@@ -44,14 +45,26 @@ def folder(tmp_path_factory):
     return save_tiny(tmp_path_factory.mktemp("tiny"))
 
 
-@pytest.fixture(params=["echo", "scripted", "local"])
-async def engine(request, folder):
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with model_server(tmp_path_factory.mktemp("served")) as url:
+        yield url
+
+
+# `transformers serve` refuses what OpenAI's own API does not know.
+SERVED = replace(REMOTE, top_k=False, repetition_penalty=False)
+
+
+@pytest.fixture(params=["echo", "scripted", "local", "remote"])
+async def engine(request):
     if request.param == "echo":
         engine: Engine = EchoEngine(context=512)
     elif request.param == "scripted":
         engine = ScriptedEngine(SCRIPT, context=512, limit=8)
+    elif request.param == "local":
+        engine = LocalEngine(request.getfixturevalue("folder"), slots=2, max_waiting=6, threads=1)
     else:
-        engine = LocalEngine(folder, slots=2, max_waiting=6, threads=1)
+        engine = RemoteEngine([request.getfixturevalue("served")], NAME, context=512, capabilities=SERVED)
     await engine.start()
     capability = getattr(request.function, "needs", None)
     if capability and not getattr(engine.capabilities, capability):
@@ -163,6 +176,7 @@ async def test_too_long_a_conversation_is_refused_and_harms_nobody(engine):
     assert text(await neighbour) == text(await ask(engine))
 
 
+@needs("exact_count")
 async def test_a_prompt_that_nearly_fills_the_context_gets_what_room_is_left(engine):
     question = "fox"
     while await engine.count(conversation(question + " fox")) <= 512 - 5:
