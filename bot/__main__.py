@@ -138,11 +138,8 @@ def use(
 def list_models(config: ConfigFile = None) -> None:
     from bot import model as models
 
-    settings = _load(config)
-    chosen = models.locate(settings, settings.settings.engine.model)
-    for name, folder, size in models.installed(settings):
-        mark = "*" if folder == chosen else " "
-        typer.echo(f"{mark} {name:45} {size / 1e6:10.1f} MB  {folder}")
+    for line in models.table(_load(config)):
+        typer.echo(line)
 
 
 @app.command(

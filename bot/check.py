@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.config import Config, unknown_variables
-from bot.model import locate
+from bot.model import CONTEXT, locate, size
 from bot.texts import say
+from core.engine.footprint import needs, readable
+from core.engine.memory import free_memory
 from core.errors import ParleyError
 from core.store.keys import Keys
 from core.store.schema import current, head
@@ -101,10 +103,20 @@ def _engine(config: Config) -> Finding:
     if engine.model == "demo":
         return Finding("hint", what, say("check_engine_demo"))
     if isinstance(folder := locate(config, engine.model), Path):
-        return Finding("fine", what, say("check_engine_folder", model=folder))
+        return _memory(what, folder)
     if engine.model.startswith((".", "/", "~")) or Path(engine.model).is_dir():
         return Finding("fault", what, say("check_engine_missing", model=engine.model))
     return Finding("hint", what, say("check_engine_hub", model=engine.model))
+
+
+def _memory(what: str, folder: Path) -> Finding:
+    """A hint where the machine's own memory would not do; whether a GPU would is known once the model is loaded."""
+    if not (memory := needs(folder, CONTEXT)):
+        return Finding("fine", what, say("check_engine_folder", model=folder))
+    free, need, rounded = free_memory(), memory["none"], memory.get("nf4", memory["none"])
+    sizes = {"disk": size(folder), "need": need, "rounded": rounded, "free": free}
+    text = say("check_engine_memory", model=folder, **{name: readable(number) for name, number in sizes.items()})
+    return Finding("fine" if need <= free else "hint", what, text)
 
 
 def _console(config: Config) -> Finding:

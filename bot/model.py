@@ -5,13 +5,19 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.cells import cell_len, set_cell_size
+
 from bot.config import DEFAULT_FILE, Config, line_of
 from bot.texts import say
 from core.engine import demo_folder
+from core.engine.footprint import needs, readable
+from core.engine.memory import free_memory
 from core.errors import Misconfigured, NotFound
 
 DEMO = "demo"
-_FILES = ("*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.md", "LICENSE*")
+CONTEXT = 8192
+"""Tokens a conversation may have, for which memory is counted."""
+
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
@@ -35,13 +41,14 @@ def pull(config: Config, name: str) -> Path:
 
     Raises Misconfigured for a name that is none and NotFound where the hub does not give it.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+    from httpx2 import HTTPError
+
+    from bot.hub import fetch
 
     folder = models_folder(config) / _checked(name)
     try:
-        snapshot_download(name, local_dir=folder, allow_patterns=list(_FILES))
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
+        fetch(name, folder)
+    except (HTTPError, OSError) as error:
         raise NotFound(say("model_not_pulled", model=name, error=type(error).__name__)) from error
     return folder
 
@@ -62,13 +69,27 @@ def use(config: Config, name: str) -> Path:
 
 def installed(config: Config) -> Iterator[tuple[str, Path, int]]:
     """Name, folder and size in bytes of every model on this machine."""
-    yield DEMO, demo_folder(), _size(demo_folder())
+    yield DEMO, demo_folder(), size(demo_folder())
     root = models_folder(config)
     folders = sorted(found.parent for found in root.glob("**/config.json"))
-    yield from ((str(folder.relative_to(root)), folder, _size(folder)) for folder in folders)
+    yield from ((str(folder.relative_to(root)), folder, size(folder)) for folder in folders)
     chosen = locate(config, config.settings.engine.model)
     if isinstance(chosen, Path) and chosen not in (demo_folder(), *folders):
-        yield chosen.name, chosen, _size(chosen)
+        yield chosen.name, chosen, size(chosen)
+
+
+def table(config: Config) -> Iterator[str]:
+    """The models on this machine as lines: the one that answers is marked, and each has its size and its needs."""
+    chosen = locate(config, config.settings.engine.model)
+    rows = [say("model_list").split("|")]
+    for name, folder, disk in installed(config):
+        memory = {kind: readable(need) for kind, need in needs(folder, CONTEXT).items()}
+        rows.append([name, readable(disk), memory.get("none", "–"), memory.get("nf4", "–"), str(folder)])
+        rows[-1].insert(0, "*" if folder == chosen else "")
+    rows[0].insert(0, "")
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    yield from ("  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows)
+    yield say("model_list_free", free=readable(free_memory()), context=CONTEXT)
 
 
 def _checked(name: str) -> str:
@@ -77,7 +98,7 @@ def _checked(name: str) -> str:
     return name
 
 
-def _size(folder: Path) -> int:
+def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 

@@ -150,6 +150,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "（见 README“加载真正的模型”）。",
     ),
     "check_engine_folder": ("{model} is a folder with a model in it", "{model} 是一个包含模型的文件夹"),
+    "check_engine_memory": (
+        "{model}: {disk} on disk, needs {need} of memory ({rounded} with nf4); {free} are free",
+        "{model}：占用磁盘 {disk}，需要内存 {need}（用 nf4 为 {rounded}）；可用内存 {free}",
+    ),
     "check_engine_hub": (
         "{model} must already be in this machine's model cache; it is not downloaded at start.",
         "{model} 必须已经在本机的模型缓存中；启动时不会下载。",
@@ -258,6 +262,16 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{model} could not be fetched ({error}). Check the name and the connection, and run the command again: it goes "
         "on where it stopped.",
         "无法下载 {model}（{error}）。请检查名称和网络，然后重新运行命令：会从中断处继续。",
+    ),
+    "model_list": ("model|on disk|memory|with nf4|folder", "模型|磁盘|内存|用 nf4|文件夹"),
+    "model_list_free": (
+        "{free} of memory are free here. A model needs it for its weights, in 16 bits where they are many, and for one "
+        "conversation of {context} tokens.",
+        "本机可用内存为 {free}。模型需要的内存包括权重（较大的模型按 16 位计算）和一段 {context} 个 token 的对话。",
+    ),
+    "model_no_room": (
+        "{model} takes {need} GB more on disk, and {free} GB are free there. Free some, or move data_dir.",
+        "{model}还需要 {need} GB 磁盘空间，而可用空间为 {free} GB。请清理磁盘，或把 data_dir 设到更大的磁盘上。",
     ),
     "model_line": (
         "{where} sets the model in a form that cannot be changed safely. Please set engine.model there by hand.",

@@ -1,9 +1,9 @@
 """A model as it lies on disk, and how it is brought into memory."""
 
 import hashlib
-import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from core.engine.footprint import Footprint, check_fits
+from core.engine.packing import pack
+from core.engine.plan import Plan, plan
 from core.engine.prompt import Prompts
 from core.errors import Misconfigured
 from core.ports import Model
@@ -20,13 +23,14 @@ from core.turn import RECOMMENDED, SamplingParams
 DEMO_MARK = "is_parley_demo"
 """What training writes into the demo model's config.json: it is known for what it is wherever it lies."""
 
-SMALL = 2**30
-"""Up to this many bytes in float32 a model on a processor is not worth rounding."""
-
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A loaded model. `ends` are the tokens that end an answer; `vocabulary` is the width of its logits."""
+    """A loaded model. `ends` are the tokens that end an answer; `vocabulary` is the width of its logits.
+
+    `weights` are the bytes they take in memory; `footprint` says what else it needs of the `free` bytes there were
+    before it was loaded.
+    """
 
     model: Model
     network: Any
@@ -34,39 +38,82 @@ class Checkpoint:
     prompts: Prompts
     ends: frozenset[int]
     vocabulary: int
+    weights: int
+    footprint: Footprint
+    free: int
 
 
-def load(source: str, *, device: str, dtype: str, context: int) -> Checkpoint:
-    """Loads a folder, or a model of the hub by its id. Blocks; raises Misconfigured with what to do."""
+def load(
+    source: str, *, device: str, dtype: str, context: int, quantisation: str = "none", device_map: str = ""
+) -> Checkpoint:
+    """Loads a folder, or a model of the hub by its id. Blocks; raises Misconfigured with what to do.
+
+    `quantisation` is none, nf4 or int8; what was saved quantised stays as it is. `device_map` "auto" spreads the
+    layers over all GPUs; "" puts everything on `device`.
+    """
     _show_progress()
-    is_folder = Path(source).is_dir()
+    with _explained(source):
+        config = AutoConfig.from_pretrained(source, local_files_only=_is_folder(source))
+        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=_is_folder(source))
+        planned = plan(source, config, device=device, dtype=dtype, quantisation=quantisation, device_map=device_map)
+    text_config = config.get_text_config()
+    _check_attention(text_config)
+    context = min(context, text_config.max_position_embeddings)
+    if planned.footprint.weights:
+        check_fits(source, planned.footprint, context, planned.free)
+    with _explained(source):
+        network = _network(source, planned)
+    weights = network.get_memory_footprint()
+    pack(network)
+    prompts = Prompts(tokenizer, text_config.model_type)
+    return Checkpoint(
+        _model(source, config, context, _params(network.generation_config), planned.quantisation),
+        network,
+        tokenizer,
+        prompts,
+        _ends(network, tokenizer, prompts.family.ends),
+        text_config.vocab_size,
+        weights,
+        planned.footprint,
+        planned.free,
+    )
+
+
+@contextmanager
+def _explained(source: str) -> Iterator[None]:
+    """Many things can be wrong with a model's files, and the libraries have as many names for them."""
     try:
-        config = AutoConfig.from_pretrained(source, local_files_only=is_folder)
-        tokenizer = AutoTokenizer.from_pretrained(source, local_files_only=is_folder)
-        where = torch.device(_device(device))
-        network: Any = AutoModelForCausalLM.from_pretrained(
-            source,
-            dtype=getattr(torch, _dtype(dtype, where, _float32_bytes(source) if is_folder else SMALL + 1)),
-            attn_implementation="sdpa",
-            local_files_only=is_folder,
-        )
-    except (OSError, ValueError, ImportError) as error:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise Misconfigured(
+            f"The model {source} does not fit into the device's memory ({_first_line(error)}). Set "
+            "engine.quantisation to nf4, or choose a smaller model."
+        ) from error
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
         raise Misconfigured(
             f"The model {source} could not be loaded ({_first_line(error)}). Name a folder with config.json, "
             "tokenizer.json and *.safetensors, or the hub id of a model that was pulled before."
         ) from error
-    text_config = config.get_text_config()
-    context = min(context, text_config.max_position_embeddings)
-    _check_attention(text_config)
-    network.to(where).eval()
-    return Checkpoint(
-        _model(source, config, context, _params(network.generation_config)),
-        network,
-        tokenizer,
-        Prompts(tokenizer),
-        _ends(network, tokenizer),
-        text_config.vocab_size,
+
+
+def _is_folder(source: str) -> bool:
+    return Path(source).is_dir()
+
+
+def _network(source: str, planned: Plan) -> Any:
+    from_pretrained: Any = AutoModelForCausalLM.from_pretrained
+    network, report = from_pretrained(
+        source,
+        attn_implementation="sdpa",
+        local_files_only=_is_folder(source),
+        output_loading_info=True,
+        **planned.arguments(),
     )
+    if missing := sorted(report["missing_keys"]):
+        raise ValueError(f"its files lack {missing[0]}, which would be made up")
+    if planned.moves:
+        network.to(planned.device)
+    return network.eval()
 
 
 def _show_progress() -> None:
@@ -97,13 +144,14 @@ def _blocks(path: Path, count: int = 64, size: int = 64 * 1024) -> Iterator[byte
             yield file.read(size)
 
 
-def _model(source: str, config: Any, context: int, params: SamplingParams) -> Model:
+def _model(source: str, config: Any, context: int, params: SamplingParams, quantisation: str) -> Model:
     folder, is_demo = Path(source), bool(getattr(config, DEMO_MARK, False))
     if folder.is_dir():
         name, revision = "parley-demo" if is_demo else folder.resolve().name, fingerprint(folder)
     else:
         name, revision = source, str(config._commit_hash)[:8]
-    return Model(name, f"{name}@{revision}", context, is_demo, params)
+    rounded = "" if quantisation == "none" else f"+{quantisation}"
+    return Model(name, f"{name}@{revision}{rounded}", context, is_demo, params)
 
 
 def _params(recommended: Any) -> SamplingParams:
@@ -118,45 +166,22 @@ def _params(recommended: Any) -> SamplingParams:
     return replace(RECOMMENDED, **named) if recommended.do_sample else RECOMMENDED
 
 
-def _ends(network: Any, tokenizer: Any) -> frozenset[int]:
-    """Some families name one token that ends an answer, some several, some none in one of the two places."""
+def _ends(network: Any, tokenizer: Any, names: tuple[str, ...]) -> frozenset[int]:
+    """Some families name one token that ends an answer, some several, some none in one of the two places.
+
+    `names` are those that end an answer whatever the files say.
+    """
+    vocabulary = tokenizer.get_vocab()
     named = network.generation_config.eos_token_id
     several = named if isinstance(named, list) else [named]
-    return frozenset(token for token in (*several, tokenizer.eos_token_id) if token is not None)
+    known = (vocabulary.get(name) for name in names)
+    return frozenset(token for token in (*several, tokenizer.eos_token_id, *known) if token is not None)
 
 
 def _check_attention(config: Any) -> None:
     types = set(getattr(config, "layer_types", None) or ["full_attention"])
     if types != {"full_attention"}:
         raise Misconfigured(f"This engine runs models with full attention only, and this one has {sorted(types)}.")
-
-
-def _device(wanted: str) -> str:
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def _dtype(wanted: str, device: torch.device, float32_bytes: int) -> str:
-    """What the hardware computes well: on a processor without bfloat16 units float32 is the fastest."""
-    if wanted != "auto":
-        return wanted
-    if device.type == "cuda":
-        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
-    if float32_bytes <= SMALL:
-        return "float32"
-    units = torch.cpu.get_capabilities()
-    has_units = units.get("avx512_bf16") or units.get("amx_bf16")
-    return "bfloat16" if has_units or float32_bytes > _free_bytes() // 2 else "float32"
-
-
-def _float32_bytes(source: str) -> int:
-    """An upper bound: weights are stored with two bytes per number, or four."""
-    return 2 * sum(path.stat().st_size for path in Path(source).glob("*.safetensors"))
-
-
-def _free_bytes() -> int:
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _first_line(error: Exception) -> str:

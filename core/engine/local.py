@@ -33,10 +33,11 @@ _WATCH_SECONDS = 0.25
 class LocalEngine:
     """Runs a checkpoint with its own scheduler. torch and transformers are imported by `start()`, in its thread.
 
-    `source` is a folder or a hub id; `slots` answers are generated at once and `max_waiting` requests may wait for a
-    slot; `threads` are processor threads, 0 for as many as suit the model; `context` bounds, in tokens, what is read
-    and written together where the model itself would allow more. What a thread's conversation left in the cache is
-    kept for its next turn: `kept_mb` megabytes at most (None for what suits the memory there is), `kept_seconds` long.
+    `source` is a folder or a hub id; `device`, `dtype`, `quantisation` and `device_map` are `checkpoint.load`'s.
+    `slots` answers are generated at once and `max_waiting` requests may wait for a slot; `threads` are processor
+    threads, 0 for as many as suit the model; `context` bounds, in tokens, what is read and written together where the
+    model itself would allow more. What a thread's conversation left in the cache is kept for its next turn: `kept_mb`
+    megabytes at most (None for what suits the memory there is), `kept_seconds` long.
     An answer may take `request_seconds`, a single step of the model `step_seconds`: then it hangs, and is restarted.
     """
 
@@ -46,6 +47,8 @@ class LocalEngine:
         *,
         device: str = "auto",
         dtype: str = "auto",
+        quantisation: str = "none",
+        device_map: str = "",
         slots: int = 16,
         max_waiting: int = 96,
         threads: int = 0,
@@ -53,9 +56,10 @@ class LocalEngine:
         kept_mb: int | None = None,
         kept_seconds: float = 1800,
         request_seconds: float = 600,
-        step_seconds: float = 60,
+        step_seconds: float = 20,
     ) -> None:
-        self._source, self._device, self._dtype = str(source), device, dtype
+        self._source = str(source)
+        self._how = {"device": device, "dtype": dtype, "quantisation": quantisation, "device_map": device_map}
         self._slots, self._limit, self._threads, self._context = slots, slots + max_waiting, threads, context
         self._kept_mb, self._kept_seconds = kept_mb, kept_seconds
         self._request_seconds, self._step_seconds = request_seconds, step_seconds
@@ -216,7 +220,7 @@ class LocalEngine:
     def _load(self, loop: asyncio.AbstractEventLoop) -> "Running":
         from core.engine.checkpoint import load
 
-        return self._set_up(load(self._source, device=self._device, dtype=self._dtype, context=self._context), loop)
+        return self._set_up(load(self._source, context=self._context, **self._how), loop)
 
     def _set_up(self, checkpoint: "Checkpoint", loop: asyncio.AbstractEventLoop) -> "Running":
         from core.engine.running import Running

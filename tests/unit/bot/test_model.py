@@ -1,13 +1,20 @@
 """Choosing a model changes one line of app.yaml and nothing else."""
 
+import re
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
+from rich.console import Console
 
 from bot import config as configuration
 from bot import model
+from bot.check import examine
 from bot.config import Config, HouseSecrets, Settings
+from bot.texts import speak
+from core.engine import demo_folder
 from core.errors import Misconfigured, NotFound
 
 
@@ -96,3 +103,31 @@ def test_a_name_that_is_none_is_refused_before_anything_is_fetched(here, name):
 def test_a_hub_that_cannot_be_reached_is_told(here):
     with pytest.raises(NotFound, match="run the command again"):
         model.pull(here, "org/absent")
+
+
+def test_the_list_marks_the_model_that_answers_and_says_what_each_needs(here):
+    _put(here.data_dir / "models" / "org" / "some-model")
+    heads, demo, other, free = model.table(here)
+    assert heads.split() == ["model", "on", "disk", "memory", "with", "nf4", "folder"]
+    assert demo.startswith("*  demo ")
+    assert demo.split()[2:7] == ["6", "MB", "32", "MB", "–"]  # it is too small to be worth rounding
+    assert other.startswith("   org/some-model ")
+    assert other.count("–") == 2  # nothing is known of it
+    assert f"one conversation of {model.CONTEXT} tokens" in free
+
+
+def test_the_list_is_as_straight_in_chinese(here):
+    speak("zh")
+    try:
+        heads, demo, *_ = model.table(here)
+    finally:
+        speak("en")
+    before = heads[: heads.index("文件夹")]
+    assert cell_len(before) == demo.index(str(demo_folder()))
+
+
+async def test_the_check_says_what_the_model_needs(here, tmp_path):
+    chosen = replace(here, settings=Settings(data_dir=tmp_path / "var", engine={"model": str(demo_folder())}))
+    said = StringIO()
+    await examine(chosen, Console(file=said, width=200), production=False)
+    assert re.search(r"6 MB on disk, needs \d+ MB of memory", said.getvalue())

@@ -1,6 +1,7 @@
 """Conversations as the model reads them."""
 
 import pytest
+from tokenizers.processors import TemplateProcessing
 
 from core.engine.prompt import Prompts
 from core.errors import Malformed, Misconfigured
@@ -13,30 +14,6 @@ STRICT = (
     "{% if (message.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('not in turn') }}{% endif %}"
     "<|{{ message.role }}|>{{ message.content }}{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
-
-# As the families' own tokenizer_config.json has them, shortened to what text needs.
-FAMILIES = {
-    "r1": (
-        "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% endif %}{% endfor %}"
-        "{% for m in messages %}{% if m.role == 'user' %}{{ '<｜User｜>' + m.content }}{% elif m.role == 'assistant' %}"
-        "{{ '<｜Assistant｜>' + m.content.split('</think>')[-1] + eos_token }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}{{ '<｜Assistant｜><think>\n' }}{% endif %}",
-        "<s>brief<｜User｜>Hello<｜Assistant｜>today</s><｜User｜>thread<｜Assistant｜><think>",
-    ),
-    "llm-chat": (
-        "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}{{ 'User: ' + m.content + '\n\n' }}"
-        "{% elif m.role == 'assistant' %}{{ 'Assistant: ' + m.content + eos_token }}"
-        "{% elif m.role == 'system' %}{{ m.content + '\n\n' }}{% endif %}{% endfor %}"
-        "{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}",
-        "<s>brief User: Hello Assistant: today</s>User: thread Assistant:",
-    ),
-    "coder": (
-        "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ m.content }}{% elif m.role == 'user' %}"
-        "{{ '### Instruction:\n' + m.content + '\n' }}{% else %}{{ '### Response:\n' + m.content + '\n<|EOT|>\n' }}"
-        "{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '### Response:' }}{% endif %}",
-        "<s>brief### Instruction: Hello ### Response: today <|EOT|> ### Instruction: thread ### Response:",
-    ),
-}
 
 
 def prompts(template: str = TEMPLATE) -> Prompts:
@@ -52,16 +29,6 @@ def test_a_prompt_begins_with_one_bos_and_ends_where_the_assistant_speaks():
     assert ids.count(SPECIAL.index("<s>")) == 1
     assert ids[0] == SPECIAL.index("<s>")
     assert ids[-1] == SPECIAL.index("<|assistant|>")
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_each_family_is_spoken_to_as_it_was_trained(family):
-    template, expected = FAMILIES[family]
-    marks = ["<think>", "</think>", "<｜User｜>", "<｜Assistant｜>", "<|EOT|>", "### Instruction:", "### Response:"]
-    tokenizer = tiny_tokenizer(template, [*SPECIAL, *marks, "User:", "Assistant:"])
-    asked = (("system", "brief"), ("user", "Hello"), ("assistant", "today"), ("user", "thread"))
-    text = read(Prompts(tokenizer), *asked).replace("<unk>", "")
-    assert "".join(text.split()) == "".join(expected.split())
 
 
 def test_a_system_prompt_the_template_refuses_is_put_before_the_first_question():
@@ -108,6 +75,14 @@ def test_half_of_a_character_pair_is_malformed():
 def test_an_order_the_template_refuses_is_malformed():
     with pytest.raises(Malformed):
         prompts(STRICT).ids([Utterance("assistant", "Hello"), Utterance("user", "today")])
+
+
+def test_a_first_token_that_the_template_leaves_out_is_put_before_it_where_the_tokenizer_would():
+    tokenizer = tiny_tokenizer(TEMPLATE.removeprefix("{{ bos_token }}"))
+    asked = [Utterance("user", "Hello")]
+    assert Prompts(tokenizer).ids(asked)[0] != SPECIAL.index("<s>")
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    assert Prompts(tokenizer).ids(asked)[:2] == [SPECIAL.index("<s>"), SPECIAL.index("<|user|>")]
 
 
 def test_a_model_without_a_chat_template_is_misconfigured():
