@@ -31,26 +31,54 @@ class Window:
         """True where a token may look: at itself and before, bool [n, 1, width, length]."""
         return torch.arange(self.length, device=self.positions.device) <= self.positions[:, None, :, None]
 
+    def bias(self, dtype: torch.dtype) -> Tensor:
+        """The same as numbers to add to the scores: 0 where a token may look, −∞ elsewhere."""
+        mask = self.mask()
+        return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, -torch.inf)
+
 
 class SlotCache(Cache):
     """Keys and values as `[rows, heads, length, dim]` per layer, grown as needed up to `slots` × `context`.
 
     Rows in use are neighbours, so that a step reads views of them and gathers nothing. All that lies beyond a row's
-    length is zero: a masked position takes part with weight 0, and 0 × NaN would still be NaN.
+    length is finite: a masked position takes part with weight 0, and 0 × NaN would still be NaN. With `has_spare` there
+    is one row more, which nobody reads, for what must be written somewhere. `generation` changes whenever the tensors
+    have moved.
     """
 
-    def __init__(self, slots: int, context: int, device: torch.device) -> None:
+    def __init__(self, slots: int, context: int, device: torch.device, *, has_spare: bool = False) -> None:
         super().__init__(layers=[])
         self.slots, self.context, self.device = slots, context, device
+        self._spares = int(has_spare)
+        self.generation = 0
         self._window: Window
         self.reset()
 
     def reset(self) -> None:
         """Forgets everything and gives the memory back."""
-        self.lengths = [0] * self.slots
+        self.forget()
+        self.generation += 1
         self._capacity = (0, 0)
         self._keys: list[Tensor] = []
         self._values: list[Tensor] = []
+
+    def forget(self) -> None:
+        """Every row is empty."""
+        self.lengths = [0] * self.slots
+
+    @property
+    def capacity(self) -> int:
+        """How many positions a row has for now."""
+        return self._capacity[1]
+
+    @property
+    def spare(self) -> int:
+        """The row that nobody reads."""
+        return self._capacity[0]
+
+    def turn_to(self, window: Window) -> None:
+        """The next forward pass is about this window, for which there must be room."""
+        self._window = window
 
     def open(self, first: int, count: int, width: int) -> Window:
         """Makes room for `width` more tokens in each of `count` rows from `first` on, and turns to them."""
@@ -58,11 +86,11 @@ class SlotCache(Cache):
         length = max(starts) + width
         if length > self.context:
             raise ValueError(f"{length} tokens do not fit into a row of {self.context}")
-        self._reserve(first + count, length)
+        self.reserve(first + count, length)
         rows = torch.arange(first, first + count, device=self.device)[:, None]
         positions = torch.tensor(starts, device=self.device)[:, None] + torch.arange(width, device=self.device)
         length = min(_rounded(length, PAGE), self._capacity[1])
-        self._window = Window(slice(first, first + count), rows, positions, length)
+        self.turn_to(Window(slice(first, first + count), rows, positions, length))
         return self._window
 
     def close(self, first: int, count: int, width: int) -> None:
@@ -80,7 +108,7 @@ class SlotCache(Cache):
         return self._write(self._keys[layer_idx], key_states), self._write(self._values[layer_idx], value_states)
 
     def move(self, source: int, target: int) -> None:
-        """Row `source` becomes row `target`, which must be clear."""
+        """Row `source` becomes row `target`."""
         length = self.lengths[source]
         for tensor in (*self._keys, *self._values):
             tensor[target, :, :length] = tensor[source, :, :length]
@@ -98,7 +126,7 @@ class SlotCache(Cache):
 
     def paste(self, row: int, layers: tuple[Tensor, ...], length: int) -> None:
         """Fills an empty row with the first `length` positions of what was copied before."""
-        self._reserve(row + 1, length)
+        self.reserve(row + 1, length)
         if not self._keys:
             half = len(layers) // 2
             self._keys = [self._room(layer[None], self._capacity) for layer in layers[:half]]
@@ -108,6 +136,7 @@ class SlotCache(Cache):
         self.lengths[row] = length
 
     def clear(self, row: int) -> None:
+        """Nothing is left of what stood in it."""
         for tensor in (*self._keys, *self._values):
             tensor[row, :, : self.lengths[row]] = 0
         self.lengths[row] = 0
@@ -119,14 +148,16 @@ class SlotCache(Cache):
         self.lengths[row] = 0
 
     def _write(self, tensor: Tensor, states: Tensor) -> Tensor:
-        tensor[self._window.rows, :, self._window.positions] = states.transpose(1, 2)
+        # With a device map each layer's rows lie where the layer does; elsewhere `to` does nothing.
+        rows, positions = self._window.rows.to(tensor.device), self._window.positions.to(tensor.device)
+        tensor[rows, :, positions] = states.transpose(1, 2)
         return tensor[self._window.span, :, : self._window.length]
 
     def _room(self, states: Tensor, capacity: tuple[int, int]) -> Tensor:
         rows, length = capacity
-        return states.new_zeros((rows, states.shape[1], length, states.shape[3]))
+        return states.new_zeros((rows + self._spares, states.shape[1], length, states.shape[3]))
 
-    def _reserve(self, rows: int, length: int) -> None:
+    def reserve(self, rows: int, length: int) -> None:
         """Grows by doubling, so that few conversations, or short ones, never pay for many long ones."""
         had_rows, had_length = self._capacity
         if rows <= had_rows and length <= had_length:
@@ -138,6 +169,7 @@ class SlotCache(Cache):
         keys, values = [[self._grown(tensor, capacity) for tensor in each] for each in (self._keys, self._values)]
         # Only now: where there was no memory for it, all is as it was.
         self._capacity, self._keys, self._values = capacity, keys, values
+        self.generation += 1
 
     def _grown(self, tensor: Tensor, capacity: tuple[int, int]) -> Tensor:
         grown = self._room(tensor, capacity)

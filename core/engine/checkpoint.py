@@ -12,6 +12,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from core.engine import attention
 from core.engine.footprint import Footprint, check_fits
 from core.engine.packing import pack
 from core.engine.plan import Plan, plan
@@ -104,7 +105,7 @@ def _network(source: str, planned: Plan) -> Any:
     from_pretrained: Any = AutoModelForCausalLM.from_pretrained
     network, report = from_pretrained(
         source,
-        attn_implementation="sdpa",
+        attn_implementation=attention.NAME,
         local_files_only=_is_folder(source),
         output_loading_info=True,
         **planned.arguments(),

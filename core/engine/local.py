@@ -220,7 +220,9 @@ class LocalEngine:
     def _load(self, loop: asyncio.AbstractEventLoop) -> "Running":
         from core.engine.checkpoint import load
 
-        return self._set_up(load(self._source, context=self._context, **self._how), loop)
+        running = self._set_up(load(self._source, context=self._context, **self._how), loop)
+        running.warm_up()
+        return running
 
     def _set_up(self, checkpoint: "Checkpoint", loop: asyncio.AbstractEventLoop) -> "Running":
         from core.engine.running import Running
@@ -230,7 +232,7 @@ class LocalEngine:
             lambda told: _call(loop, _tell, told),
             slots=self._slots,
             threads=self._threads,
-            kept=(512 if self._kept_mb is None else self._kept_mb) * 2**20,
+            kept=None if self._kept_mb is None else self._kept_mb * 2**20,
             kept_seconds=self._kept_seconds,
         )
 

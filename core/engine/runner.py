@@ -1,4 +1,4 @@
-"""One forward pass of the model over some rows of the cache."""
+"""The model's forward passes over some rows of the cache: reading a part of a prompt, and the next token of many."""
 
 from typing import Any, cast
 
@@ -6,14 +6,46 @@ import torch
 from torch import Tensor
 
 from core.engine.cache import SlotCache
+from core.engine.decoder import Decoder
+from core.engine.fusion import fuse_rotation
 
 
 class Runner:
-    """Owns the network and its cache. Belongs to one thread."""
+    """Owns the network and its cache. Belongs to one thread.
 
-    def __init__(self, network: Any, slots: int, context: int) -> None:
+    On a GPU the cache gets its memory at once, for so many full `contexts`, and decoding is recorded as CUDA graphs.
+    """
+
+    def __init__(self, network: Any, slots: int, context: int, *, contexts: int = 0) -> None:
         self._network = network
-        self.cache = SlotCache(slots, context, network.device)
+        is_recorded = network.device.type == "cuda" and not _is_spread(network)
+        self.cache = SlotCache(slots, context, network.device, has_spare=is_recorded)
+        self._decoder = Decoder(network, self.cache) if is_recorded else None
+        if network.device.type == "cuda":
+            fuse_rotation(network)
+        if is_recorded and contexts:
+            self.cache.reserve(slots, context * min(slots, contexts) // slots)
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Does once what would make the first steps slow."""
+        if self._decoder:
+            self._decoder.warm_up()
+
+    @torch.inference_mode()
+    def decode(self, tokens: list[int]) -> Tensor:
+        """Reads one token in each of the rows from 0 on: logits `[rows, vocabulary]`, valid until the next step."""
+        return self._decoder.decode(tokens) if self._decoder else self.forward(0, [[token] for token in tokens])
+
+    @property
+    def works_ahead(self) -> bool:
+        """Whether `decode` returns before its result is computed, so that there is time for something else."""
+        return self._decoder is not None
+
+    def rest(self) -> None:
+        """Nobody has asked for a while. A GPU has nothing else to do with its memory, a processor has."""
+        if not self._decoder:
+            self.cache.reset()
 
     @torch.inference_mode()
     def forward(self, first: int, tokens: list[list[int]]) -> Tensor:
@@ -33,3 +65,8 @@ class Runner:
         )
         self.cache.close(first, count, width)
         return cast(Tensor, output.logits)[:, -1]
+
+
+def _is_spread(network: Any) -> bool:
+    """Whether its layers lie on several devices."""
+    return len(set(getattr(network, "hf_device_map", {}).values())) > 1

@@ -7,6 +7,7 @@ import torch
 
 from core.engine.checkpoint import Checkpoint
 from core.engine.detokenizer import Detokenizer
+from core.engine.footprint import fits
 from core.engine.prefixes import Prefixes
 from core.engine.runner import Runner
 from core.engine.sampler import Sampler, clamped
@@ -20,11 +21,16 @@ from core.turn import SamplingParams, Utterance
 TINY = 64 * 2**20
 """Bytes of weights up to which one thread is as fast as several: 16 million parameters in float32."""
 
+KEPT = 8
+"""How many times the weights' size what is kept of threads may have, even where there is more memory: a small model
+reads again faster than a large one."""
+
 
 class Running:
     """Prompts are made by any thread, `run()` belongs to one.
 
-    `kept` bytes at most hold what was read for a thread's next turn, for `kept_seconds`.
+    `kept` bytes at most hold what was read for a thread's next turn, for `kept_seconds`; None is a quarter of the
+    memory that would otherwise lie idle.
     """
 
     def __init__(
@@ -34,13 +40,21 @@ class Running:
         *,
         slots: int,
         threads: int,
-        kept: int,
+        kept: int | None,
         kept_seconds: float,
     ) -> None:
         self.checkpoint = checkpoint
-        runner = Runner(checkpoint.network, slots, checkpoint.model.context)
-        self.scheduler = Scheduler(runner, slots, deliver, prefixes=Prefixes(kept, kept_seconds))
+        context = checkpoint.model.context
+        room = fits(checkpoint.footprint, checkpoint.free, context, slots)
+        if kept is None:
+            kept = min(room.prefixes // 4, KEPT * checkpoint.weights)
+        self._runner = Runner(checkpoint.network, slots, context, contexts=room.contexts)
+        self.scheduler = Scheduler(self._runner, slots, deliver, prefixes=Prefixes(kept, kept_seconds))
         self._threads = threads
+
+    def warm_up(self) -> None:
+        """Called by the thread that runs it, before it does."""
+        self._runner.warm_up()
 
     def run(self) -> None:
         if threads := self._threads or self._few():

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -47,20 +48,27 @@ class Sampler:
 
 @torch.inference_mode()
 def sample(logits: Tensor, samplers: Sequence[Sampler]) -> list[int]:
-    """The next token of each row of `logits` [rows, vocabulary]; -1 where the model computed no number."""
-    logits = _penalised(logits.float(), samplers)
-    highest, chosen = logits.max(-1)
-    drawing = [row for row, sampler in enumerate(samplers) if sampler.params.temperature > 0]
-    if drawing:
-        rows = torch.tensor(drawing, device=logits.device)
-        chosen[rows] = _draw(logits[rows], [samplers[row] for row in drawing])
-    return chosen.where(highest.isfinite(), -1).tolist()
+    """The next token of each row of `logits` [rows, vocabulary]; -1 where the model computed no number.
+
+    The tokens come back in one copy. Only where the likeliest CANDIDATES do not suffice, which is seldom, there is a
+    second one.
+    """
+    logits = _penalised(logits, samplers)
+    highest, likeliest = logits.max(-1)
+    if all(sampler.params.temperature == 0 for sampler in samplers):
+        return likeliest.where(highest.isfinite(), -1).tolist()
+    draw = _Draw(samplers, logits.float())
+    chosen, is_enough = draw.among_candidates()
+    tokens, enough = torch.stack((draw.where_drawn(chosen, likeliest, highest), is_enough)).tolist()
+    if all(enough):
+        return cast(list[int], tokens)
+    return draw.where_drawn(draw.among_all(), likeliest, highest).tolist()
 
 
 def _penalised(logits: Tensor, samplers: Sequence[Sampler]) -> Tensor:
     penalised = [row for row, sampler in enumerate(samplers) if sampler.params.repetition_penalty != 1]
     if penalised:
-        logits = logits.clone()
+        logits = logits.float().clone()
     for row in penalised:
         seen = torch.tensor(samplers[row].tokens, device=logits.device)
         scores, penalty = logits[row, seen], samplers[row].params.repetition_penalty
@@ -68,20 +76,39 @@ def _penalised(logits: Tensor, samplers: Sequence[Sampler]) -> Tensor:
     return logits
 
 
-def _draw(logits: Tensor, samplers: Sequence[Sampler]) -> Tensor:
-    vocabulary = logits.shape[1]
-    temperature = _column([sampler.params.temperature for sampler in samplers], logits)
-    top_k = _column([sampler.params.top_k or vocabulary for sampler in samplers], logits)
-    top_p = _column([sampler.params.top_p for sampler in samplers], logits)
-    dice = _column([sampler.random.random() for sampler in samplers], logits)
-    probabilities = torch.softmax(logits / temperature, -1)
-    weights, ids = probabilities.topk(min(CANDIDATES, vocabulary))
-    is_covered = (top_k == vocabulary) & (weights.sum(-1, keepdim=True) >= top_p)
-    enough = (top_k <= weights.shape[1]) | is_covered
-    if not bool(enough.all()):
-        weights, ids = probabilities.sort(descending=True)
-    weights = _nucleus(weights, top_k, top_p)
-    return ids.gather(1, _pick(weights, dice))[:, 0]
+class _Draw:
+    """One draw of a token for each row; rows that take the likeliest take part, and are put right in the end."""
+
+    def __init__(self, samplers: Sequence[Sampler], logits: Tensor) -> None:
+        self._vocabulary = logits.shape[1]
+        wishes = [self._wishes(sampler) for sampler in samplers]
+        columns = torch.tensor(wishes, pin_memory=logits.is_cuda).to(logits.device, non_blocking=True)
+        temperature, self._top_k, self._top_p, self._dice = columns.T[:, :, None]
+        self._is_greedy = (temperature == 0)[:, 0]
+        self._probabilities = torch.softmax(logits / temperature.where(temperature > 0, 1), -1)
+
+    def _wishes(self, sampler: Sampler) -> tuple[float, float, float, float]:
+        params = sampler.params
+        if params.temperature == 0:
+            return 0.0, 1.0, 1.0, 0.0
+        return params.temperature, float(params.top_k or self._vocabulary), params.top_p, sampler.random.random()
+
+    def among_candidates(self) -> tuple[Tensor, Tensor]:
+        """A token for each row, and whether it may be trusted: the rest of the vocabulary would not change it."""
+        weights, ids = self._probabilities.topk(min(CANDIDATES, self._vocabulary))
+        is_covered = (self._top_k == self._vocabulary) & (weights.sum(-1, keepdim=True) >= self._top_p)
+        is_enough = (self._top_k <= weights.shape[1]) | is_covered
+        return self._pick(weights, ids), is_enough[:, 0]
+
+    def among_all(self) -> Tensor:
+        return self._pick(*self._probabilities.sort(descending=True))
+
+    def where_drawn(self, chosen: Tensor, likeliest: Tensor, highest: Tensor) -> Tensor:
+        return torch.where(self._is_greedy, likeliest, chosen).where(highest.isfinite(), -1)
+
+    def _pick(self, weights: Tensor, ids: Tensor) -> Tensor:
+        weights = _nucleus(weights, self._top_k, self._top_p)
+        return ids.gather(1, _pick(weights, self._dice))[:, 0]
 
 
 def _nucleus(weights: Tensor, top_k: Tensor, top_p: Tensor) -> Tensor:
@@ -100,7 +127,3 @@ def _pick(weights: Tensor, dice: Tensor) -> Tensor:
     picked = torch.searchsorted(heights, dice * heights[:, -1:], right=True)
     last = (weights > 0).sum(-1, keepdim=True) - 1
     return torch.minimum(picked, last).clamp(min=0)
-
-
-def _column(values: Sequence[float], like: Tensor) -> Tensor:
-    return torch.tensor(values, dtype=torch.float32, device=like.device)[:, None]

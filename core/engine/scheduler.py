@@ -124,7 +124,8 @@ class Scheduler:
             self._read()
             self._speak()
             self._number()
-            self._flush()
+            if not (self._runner.works_ahead and self._speaking):
+                self._flush()
         finally:
             self._began_at = None
 
@@ -133,7 +134,7 @@ class Scheduler:
             try:
                 return self._arrivals.get(timeout=SILENCE)
             except Empty:
-                self._runner.cache.reset()
+                self._runner.rest()
                 self._prefixes.expire()
 
     def _take(self, arrival: Sequence | None) -> None:
@@ -221,7 +222,9 @@ class Scheduler:
         if not self._speaking:
             return
         try:
-            logits = self._runner.forward(0, [[sequence.tokens[-1]] for sequence in self._speaking])
+            logits = self._runner.decode([sequence.tokens[-1] for sequence in self._speaking])
+            if self._runner.works_ahead:
+                self._flush()  # what the last step said goes out while this one is computed
             tokens = sample(logits, [sequence.sampler for sequence in self._speaking])
         except Exception as error:
             return self._falter(error)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from core.engine.checkpoint import Checkpoint, load
+from tests.fakes.networks import network
 from tests.fakes.tiny import save_tiny
 
 
@@ -21,3 +22,8 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="session")
 def checkpoint(folder) -> Checkpoint:
     return load(str(folder), device="cpu", dtype="float32", context=512)
+
+
+@pytest.fixture(scope="session")
+def llama():
+    return network("llama")

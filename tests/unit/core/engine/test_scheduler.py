@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, LlamaConfig, Qwen2Config, Qwen2ForCausalLM
-from transformers.models.llama.modeling_llama import LlamaForCausalLM
+from transformers import LlamaConfig
 
 from core.engine.pace import Pace
 from core.engine.prefixes import Prefixes
@@ -18,35 +17,7 @@ from core.errors import Unavailable
 from core.message import Usage
 from core.ports import Delta
 from core.turn import SamplingParams
-
-SMALL: dict[str, Any] = {
-    "vocab_size": 200,
-    "hidden_size": 32,
-    "intermediate_size": 64,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 4,
-    "num_key_value_heads": 2,
-    "max_position_embeddings": 2048,
-    "initializer_range": 0.3,
-    "eos_token_id": 7,
-    "bos_token_id": 0,
-    "pad_token_id": 7,
-}
-MLA: dict[str, Any] = {"num_key_value_heads": 4, "kv_lora_rank": 16, "q_lora_rank": None, "qk_rope_head_dim": 8}
-MLA |= {"qk_nope_head_dim": 8, "v_head_dim": 8, "moe_intermediate_size": 32, "n_routed_experts": 4}
-MLA |= {"num_experts_per_tok": 2, "first_k_dense_replace": 1, "n_shared_experts": 1, "head_dim": 8}
-
-
-def network(kind: str):
-    torch.manual_seed(1)
-    if kind == "llama":
-        return LlamaForCausalLM(LlamaConfig(**SMALL)).eval()
-    if kind == "llama, scaled positions":  # as deepseek-coder has them
-        rope = {"rope_type": "linear", "factor": 4.0, "rope_theta": 100_000.0}
-        return LlamaForCausalLM(LlamaConfig(**SMALL, rope_parameters=rope)).eval()
-    if kind == "qwen2":
-        return Qwen2ForCausalLM(Qwen2Config(**SMALL)).eval()
-    return DeepseekV2ForCausalLM(DeepseekV2Config(**SMALL | MLA)).eval()
+from tests.fakes.networks import SMALL, network
 
 
 class Bench:
@@ -110,12 +81,7 @@ def prompts(count: int, longest: int = 150) -> list[list[int]]:
     return [torch.randint(8, 200, (length,), generator=dice).tolist() for length in lengths]
 
 
-@pytest.fixture(scope="module")
-def llama():
-    return network("llama")
-
-
-@pytest.mark.parametrize("kind", ["llama", "llama, scaled positions", "qwen2", "deepseek v2"])
+@pytest.mark.parametrize("kind", ["llama", "llama, scaled positions", "qwen2", "qwen3", "deepseek v2"])
 def test_greedy_answers_are_those_of_generate_token_by_token(kind):
     bench = Bench(network(kind))
     asked = [
@@ -291,7 +257,7 @@ def turns(bench: Bench, thread: str, prompt: list[int], count: int) -> list[Sequ
     return asked
 
 
-@pytest.mark.parametrize("kind", ["llama", "llama, scaled positions", "qwen2", "deepseek v2"])
+@pytest.mark.parametrize("kind", ["llama", "llama, scaled positions", "qwen2", "qwen3", "deepseek v2"])
 def test_the_next_turn_reads_only_what_is_new_and_says_what_generate_says(kind):
     bench = Bench(network(kind), kept=2**24)
     asked = turns(bench, "thread", prompts(1)[0] * 2, 4)
