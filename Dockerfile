@@ -8,7 +8,7 @@ WORKDIR /app
 # What changes seldom comes first: the libraries stay in their layer while the house is rebuilt.
 COPY pyproject.toml constraints.txt ./
 RUN /opt/parley/bin/pip install --constraint constraints.txt \
-        ${TORCH_INDEX_URL:+--extra-index-url "$TORCH_INDEX_URL"} --editable '.[slack,teams,wecom,cache,remote]'
+        ${TORCH_INDEX_URL:+--extra-index-url "$TORCH_INDEX_URL"} --editable '.[slack,teams,wecom,cache,quantised,remote]'
 COPY . .
 RUN /opt/parley/bin/pip install --no-deps --no-build-isolation --editable .
 

@@ -27,8 +27,8 @@ install:
 	    echo "Parley 需要 Python 3.11 或更新的版本。请用 PYTHON 指定,例如:make run PYTHON=python3.11"; \
 	    exit 1; }
 	@echo "Installing Parley into $(VENV); this takes some minutes, once. With a CPU build of torch: 0.4 GB to download,"
-	@echo "1.1 GB on disk. With CUDA, which is what plain PyPI has for Linux: 2.9 GB to download, several GB on disk."
-	@echo "正在把 Parley 安装到 $(VENV),需要几分钟,仅此一次。CPU 版 torch:下载 0.4 GB,占用磁盘 1.1 GB;"
+	@echo "1.8 GB on disk. With CUDA, which is what plain PyPI has for Linux: 2.9 GB to download, several GB on disk."
+	@echo "正在把 Parley 安装到 $(VENV),需要几分钟,仅此一次。CPU 版 torch:下载 0.4 GB,占用磁盘 1.8 GB;"
 	@echo "CUDA 版(PyPI 在 Linux 上的默认版本):下载 2.9 GB,占用磁盘数 GB。"
 	@# A folder that was left half made, for want of Debian's python3-venv, is made anew.
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)

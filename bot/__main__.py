@@ -53,13 +53,16 @@ def chat(
     config: ConfigFile = None,
     url: Annotated[str, typer.Option(help="Where it serves. · 服务地址。")] = "",
     token: Annotated[str, typer.Option(envvar="PARLEY_TOKEN", help="An access token. · 访问令牌。")] = "",
+    reasoning: Annotated[
+        bool, typer.Option("--reasoning", help="Show what was thought before each answer. · 显示每个回答的思考过程。")
+    ] = False,
 ) -> None:
     from bot.chat import converse
 
     server = _load(config).settings.server
     host = f"[{server.host}]" if ":" in server.host else server.host
     try:
-        status = asyncio.run(converse(url or f"http://{host}:{server.port}", token))
+        status = asyncio.run(converse(url or f"http://{host}:{server.port}", token, shows_reasoning=reasoning))
     except KeyboardInterrupt:  # Ctrl+C at the prompt
         status = 0
     raise typer.Exit(status)
@@ -126,12 +129,18 @@ def pull(
 @model.command(help="Choose the model that answers. · 选择回答的模型。")
 def use(
     name: Annotated[str, typer.Argument(help="demo, a pulled model, or a folder. · 名称或文件夹。")],
+    coder: Annotated[bool, typer.Option("--coder", help="For questions about code only. · 只用于代码问题。")] = False,
     config: ConfigFile = None,
 ) -> None:
     from bot import model as models
 
-    settings = _load(config)
-    _or_explain(lambda: screen.print(say("model_used", model=name, file=models.use(settings, name)), markup=False))
+    settings, setting = _load(config), "coder" if coder else "model"
+
+    def choose() -> None:
+        file = models.use(settings, name, setting)
+        screen.print(say("model_used", model=name, setting=setting, file=file), markup=False)
+
+    _or_explain(choose)
 
 
 @model.command(name="list", help="The models on this machine. · 本机上的模型。")

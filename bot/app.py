@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,17 +13,18 @@ from aiohttp import web
 
 from adapters.console import LOOPBACK_NAMES, ConsoleAdapter, ConsoleSettings
 from bot.config import Config, Settings
-from bot.model import locate
+from bot.engines import asked_for, make_engine, models_of
 from bot.telemetry import PrometheusMetrics
 from bot.texts import say
 from bot.web import make_app, metrics_route
 from core.answer import answer_with
-from core.engine import EchoEngine, LocalEngine
+from core.engine import Routed
 from core.errors import Misconfigured, NotStored
-from core.hall import Hall
+from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import Event
 from core.ports import Adapter, Engine, Model, Receipt, Store
+from core.routing import Route
 from core.store import PostgresStore
 from core.store.embedded import start as start_embedded
 from core.store.keys import Keys, make_development_key
@@ -71,7 +72,7 @@ class House:
 
     async def why_not_ready(self) -> str:
         """What a question would still have to wait for; "" where it would be answered."""
-        if not self.is_engine_ready:
+        if not (self.is_engine_ready and getattr(self.engine, "is_healthy", True)):
             return "engine"
         try:
             await self.store.check()
@@ -100,32 +101,42 @@ async def open_house(
     settings = config.settings
     async with AsyncExitStack() as stack:
         store = await _open_store(config, progress, stack)
-        engine = engine or make_engine(config)
-        house = await _wire(config, store, engine, doors)
+        metrics = PrometheusMetrics()
+        engine = engine or make_engine(config, metrics)
+        house = await _wire(config, store, engine, metrics, doors)
         await _serve(house, stack)
-        progress(say("serve_engine", model=settings.engine.model))
+        progress(say("serve_engine", model=asked_for(settings)))
         await engine.start()
         stack.push_async_callback(engine.stop)
         await stack.enter_async_context(_working(house))
         await stack.enter_async_context(_purging(store))
         house.is_engine_ready = True
-        house.metrics.gauge("info", 1, model=engine.model.version)
+        for model in models_of(engine):
+            metrics.gauge("info", 1, model=model.version)
         yield house
         house.is_engine_ready = False
 
 
-async def _wire(config: Config, store: Store, engine: Engine, doors: Sequence[Adapter]) -> House:
+async def _wire(
+    config: Config, store: Store, engine: Engine, metrics: PrometheusMetrics, doors: Sequence[Adapter]
+) -> House:
     settings = config.settings
-    metrics = PrometheusMetrics()
+    terms = settings.terms()
     adapters: dict[str, Adapter] = {door.name: door for door in doors}
-    answer = compose([], answer_with(engine))
-    hall = Hall(store, adapters, engine, answer, metrics, settings.who_may(), settings.terms())
+    answer = compose([*_route(engine, terms)], answer_with(engine))
+    hall = Hall(store, adapters, engine, answer, metrics, settings.who_may(), terms)
     house = House(config, store, engine, metrics, adapters, DialogManager(hall))
     if settings.console.enabled:
         adapters["console"] = ConsoleAdapter(
             await _console_settings(settings, store), drafts=store.drafts, archive=store.archive, model=house.model
         )
     return house
+
+
+def _route(engine: Engine, terms: Terms) -> Iterator[Route]:
+    """Of two models, each question goes to the one that suits it, which is sampled as its makers say."""
+    if isinstance(engine, Routed):
+        yield Route(lambda route: terms.params_for(engine.model_of(route)))
 
 
 async def _console_settings(settings: Settings, store: Store) -> ConsoleSettings:
@@ -149,21 +160,6 @@ async def _kept_secret(store: Store, name: str) -> bytes:
             value = secrets.token_bytes(32)
             await store.secrets.put(name, value)
         return value
-
-
-def make_engine(config: Config) -> Engine:
-    """The engine the settings name, not yet loaded."""
-    settings = config.settings.engine
-    if settings.backend == "echo":
-        return EchoEngine()
-    return LocalEngine(
-        locate(config, settings.model),
-        device=settings.device,
-        dtype=settings.dtype,
-        slots=settings.slots,
-        max_waiting=settings.max_waiting,
-        threads=settings.threads,
-    )
 
 
 # -------------------------------------------------------------------------------------------------- opening, closing

@@ -23,8 +23,11 @@ _TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=5, sock_read=330)
 class Terminal:
     """One person's conversation: keeps the cookie, the CSRF token and the thread between questions."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, screen: Console) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, screen: Console, *, shows_reasoning: bool = False
+    ) -> None:
         self._session = session
+        self._shows_reasoning = shows_reasoning
         self._url = url.rstrip("/")
         self._screen = screen
         self._thread: str | None = None
@@ -60,6 +63,9 @@ class Terminal:
                     self._screen.print(say("chat_cut"), style="yellow", markup=False)
                     live.update(Markdown(await self._later()), refresh=True)
             self._screen.print()
+            if self._shows_reasoning and (thought := await self._thought()):
+                self._screen.print(say("chat_thought"), thought, sep="\n", style="dim", markup=False)
+                self._screen.print()
 
     async def _later(self) -> str:
         """The answer of a stream that was cut, once it is finished; raises ClientError where it does not come."""
@@ -73,6 +79,12 @@ class Terminal:
                     if entry["reply_id"] == self._reply and entry["state"] in _FINAL:
                         return str(entry["answer"])
         raise aiohttp.ClientError
+
+    async def _thought(self) -> str:
+        """What was thought before the last answer, "" where nothing was."""
+        async with self._session.get(f"{self._url}/replies/{self._reply}/reasoning") as response:
+            self._remember(response)
+            return str((await _json(response)).get("reasoning", ""))
 
     async def stop(self) -> None:
         """Stops the answer that is being written."""
@@ -103,13 +115,13 @@ class Terminal:
         return say("chat_refused", url=self._url, problem=answer.get("error", "?"))
 
 
-async def converse(url: str, token: str) -> int:
+async def converse(url: str, token: str, *, shows_reasoning: bool = False) -> int:
     """Talks until Ctrl+D; the exit status."""
     screen = Console(highlight=False)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     jar = aiohttp.CookieJar(unsafe=True)  # the server is reached by its IP address
     async with aiohttp.ClientSession(headers=headers, cookie_jar=jar, timeout=_TIMEOUT) as session:
-        terminal = Terminal(session, url, screen)
+        terminal = Terminal(session, url, screen, shows_reasoning=shows_reasoning)
         try:
             model = await terminal.model()
             if model is None:

@@ -11,11 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bot.config import Config, unknown_variables
-from bot.model import CONTEXT, locate, size
+from bot.engines import remote_engine
+from bot.model import locate, size
 from bot.texts import say
 from core.engine.footprint import needs, readable
 from core.engine.memory import free_memory
-from core.errors import ParleyError
+from core.errors import Misconfigured, ParleyError
 from core.store.keys import Keys
 from core.store.schema import current, head
 
@@ -40,7 +41,7 @@ async def examine(config: Config, screen: Console, *, production: bool) -> int:
         *_settings(config),
         _keys(config),
         await asyncio.to_thread(_database, config),
-        _engine(config),
+        *await _engines(config),
         _console(config),
         _address(config),
         *_channels(),
@@ -96,27 +97,58 @@ def _database(config: Config) -> Finding:
     return Finding("fine", what, say("check_database_ok", version=version))
 
 
-def _engine(config: Config) -> Finding:
-    what, engine = say("check_engine"), config.settings.engine
+async def _engines(config: Config) -> list[Finding]:
+    engine = config.settings.engine
     if engine.backend == "echo":
-        return Finding("hint", what, say("check_engine_echo"))
-    if engine.model == "demo":
+        return [Finding("hint", say("check_engine"), say("check_engine_echo"))]
+    if engine.backend == "remote":
+        return await _servers(config)
+    coder = (_model(config, say("check_coder"), engine.coder),) if engine.coder else ()
+    return [_model(config, say("check_engine"), engine.model), *coder, *await _servers(config)]
+
+
+def _model(config: Config, what: str, model: str) -> Finding:
+    if model == "demo":
         return Finding("hint", what, say("check_engine_demo"))
-    if isinstance(folder := locate(config, engine.model), Path):
-        return _memory(what, folder)
-    if engine.model.startswith((".", "/", "~")) or Path(engine.model).is_dir():
-        return Finding("fault", what, say("check_engine_missing", model=engine.model))
-    return Finding("hint", what, say("check_engine_hub", model=engine.model))
+    if isinstance(folder := locate(config, model), Path):
+        return _memory(config, what, folder)
+    if model.startswith((".", "/", "~")) or Path(model).is_dir():
+        return Finding("fault", what, say("check_engine_missing", model=model))
+    return Finding("hint", what, say("check_engine_hub", model=model))
 
 
-def _memory(what: str, folder: Path) -> Finding:
+async def _servers(config: Config) -> list[Finding]:
+    """Asks them for their models: a fault where nothing else answers, else a hint."""
+    what, remote = say("check_remote"), config.settings.remote
+    is_first = config.settings.engine.backend == "remote"
+    if not remote.urls:
+        return [Finding("hint", what, say("check_remote_no_spare"))]
+    findings = []
+    for name in dict.fromkeys((remote.model, remote.coder or remote.model)):
+        engine = remote_engine(config, name, start_seconds=2)
+        try:
+            await engine.start()
+            facts = {"urls": ", ".join(remote.urls), "model": engine.model.name}
+            findings.append(
+                Finding("fine", what, say("check_remote_ok" if is_first else "check_remote_spare", **facts))
+            )
+        except Misconfigured as error:
+            findings.append(Finding("fault" if is_first else "hint", what, error.detail))
+        finally:
+            await engine.stop()
+    return findings
+
+
+def _memory(config: Config, what: str, folder: Path) -> Finding:
     """A hint where the machine's own memory would not do; whether a GPU would is known once the model is loaded."""
-    if not (memory := needs(folder, CONTEXT)):
+    engine = config.settings.engine
+    if not (memory := needs(folder, engine.context)):
         return Finding("fine", what, say("check_engine_folder", model=folder))
     free, need, rounded = free_memory(), memory["none"], memory.get("nf4", memory["none"])
     sizes = {"disk": size(folder), "need": need, "rounded": rounded, "free": free}
     text = say("check_engine_memory", model=folder, **{name: readable(number) for name, number in sizes.items()})
-    return Finding("fine" if need <= free else "hint", what, text)
+    chosen = memory.get(engine.quantisation, need)
+    return Finding("fine" if chosen <= free else "hint", what, text)
 
 
 def _console(config: Config) -> Finding:

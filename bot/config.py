@@ -23,7 +23,8 @@ from core.hall import Terms
 DEFAULT_FILE = Path("app.yaml")
 
 _ORIGIN = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
-_SECRETS = ("DATABASE_URL", "PARLEY_KEYS", "PARLEY_METRICS_TOKEN")
+_SERVER = re.compile(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", re.IGNORECASE)
+_SECRETS = ("DATABASE_URL", "PARLEY_KEYS", "PARLEY_METRICS_TOKEN", "PARLEY_ENGINE_KEY")
 
 
 class _Section(BaseModel):
@@ -52,13 +53,39 @@ class DatabaseSettings(_Section):
 
 
 class EngineSettings(_Section):
-    backend: Literal["local", "echo"] = "local"
+    backend: Literal["local", "remote", "echo"] = "local"
     model: str = Field("demo", min_length=1)
+    coder: str = ""
     device: str = Field("auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    quantisation: Literal["none", "nf4", "int8"] = "none"
+    device_map: Literal["", "auto"] = ""
+    context: int = Field(8192, ge=128)
     slots: int = Field(16, ge=1, le=1024)
     max_waiting: int = Field(96, ge=0)
     threads: int = Field(0, ge=0, le=1024)
+    kept_mb: int | None = Field(None, ge=0)
+    kept_seconds: float = Field(1800, ge=0)
+    request_seconds: float = Field(600, gt=0)
+    step_seconds: float = Field(20, gt=0)
+
+
+class RemoteSettings(_Section):
+    urls: tuple[str, ...] = ()
+    model: str = ""
+    coder: str = ""
+    context: int = Field(8192, ge=128)
+    silence_seconds: float = Field(20, gt=0)
+    request_seconds: float = Field(300, gt=0)
+    limit: int = Field(128, ge=1)
+
+    @field_validator("urls")
+    @classmethod
+    def _are_addresses(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            if not _SERVER.fullmatch(url):  # its password must be shown to nobody
+                raise ValueError(say("config_server", name=url.rpartition("@")[2] or url))
+        return urls
 
 
 class AnswerSettings(_Section):
@@ -131,6 +158,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     database: DatabaseSettings = DatabaseSettings()
     engine: EngineSettings = EngineSettings()
+    remote: RemoteSettings = RemoteSettings()
     answers: AnswerSettings = AnswerSettings()
     turns: TurnSettings = TurnSettings()
     console: ConsoleChannelSettings = ConsoleChannelSettings()
@@ -170,6 +198,7 @@ class HouseSecrets:
     database_url: str | None = field(default=None, repr=False)
     keys: str | None = field(default=None, repr=False)
     metrics_token: str | None = field(default=None, repr=False)
+    engine_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +284,8 @@ def _check(settings: Settings, secrets: HouseSecrets) -> None:
     ]
     if settings.production and missing:
         raise Misconfigured("\n".join(say(f"config_missing_{name.lower()}") for name in missing))
+    if settings.engine.backend == "remote" and not settings.remote.urls:
+        raise Misconfigured(say("config_no_servers"))
     console = settings.console
     if console.enabled and not settings.server.is_loopback and not console.tokens:
         raise Misconfigured(say("config_open_door", host=settings.server.host))
@@ -343,11 +374,11 @@ def _explain(item: Mapping[str, Any], path: Path | None, lines: Mapping[tuple[st
 
 
 def _remedy(keys: tuple[str, ...]) -> str:
-    if any(word in keys[-1].lower() for word in ("url", "secret", "password", "token", "key")):
-        return say("config_no_secrets", names=", ".join(_SECRETS))
-    names = list(_names(Settings, keys[:-1]))
-    if close := get_close_matches(keys[-1], names, n=1):
+    name, names = keys[-1].lower(), list(_names(Settings, keys[:-1]))
+    if close := get_close_matches(name, names, n=1):
         return say("config_did_you_mean", name=close[0])
+    if name.endswith("url") or any(word in name for word in ("secret", "password", "token", "key")):
+        return say("config_no_secrets", names=", ".join(_SECRETS))
     return say("config_choices", names=", ".join(names))
 
 

@@ -15,8 +15,6 @@ from core.engine.memory import free_memory
 from core.errors import Misconfigured, NotFound
 
 DEMO = "demo"
-CONTEXT = 8192
-"""Tokens a conversation may have, for which memory is counted."""
 
 _PLAIN = re.compile(r"[\w./-]+", re.ASCII)
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
@@ -53,8 +51,8 @@ def pull(config: Config, name: str) -> Path:
     return folder
 
 
-def use(config: Config, name: str) -> Path:
-    """Writes `engine.model` into app.yaml, leaving every other line as it is; the file."""
+def use(config: Config, name: str, setting: str = "model") -> Path:
+    """Writes `engine.model` (or another `setting`) into app.yaml, leaving every other line as it is; the file."""
     file = config.file or DEFAULT_FILE
     if name.startswith(("/", ".", "~")) and not isinstance(locate(config, name), Path):
         raise NotFound(say("model_no_folder", model=name))
@@ -63,7 +61,7 @@ def use(config: Config, name: str) -> Path:
     if value != DEMO and not isinstance(locate(config, value), Path):
         raise NotFound(say("model_not_here", model=name))
     text = file.read_text(encoding="utf-8") if file.exists() else ""
-    file.write_text(_with_model(text, value, file), encoding="utf-8")
+    file.write_text(_with_model(text, setting, value, file), encoding="utf-8")
     return file
 
 
@@ -73,23 +71,29 @@ def installed(config: Config) -> Iterator[tuple[str, Path, int]]:
     root = models_folder(config)
     folders = sorted(found.parent for found in root.glob("**/config.json"))
     yield from ((str(folder.relative_to(root)), folder, size(folder)) for folder in folders)
-    chosen = locate(config, config.settings.engine.model)
-    if isinstance(chosen, Path) and chosen not in (demo_folder(), *folders):
-        yield chosen.name, chosen, size(chosen)
+    for chosen in _chosen(config):
+        if isinstance(chosen, Path) and chosen not in (demo_folder(), *folders):
+            yield chosen.name, chosen, size(chosen)
 
 
 def table(config: Config) -> Iterator[str]:
-    """The models on this machine as lines: the one that answers is marked, and each has its size and its needs."""
-    chosen = locate(config, config.settings.engine.model)
+    """The models on this machine as lines: those that answer are marked, and each has its size and its needs."""
+    chosen, context = _chosen(config), config.settings.engine.context
     rows = [say("model_list").split("|")]
     for name, folder, disk in installed(config):
-        memory = {kind: readable(need) for kind, need in needs(folder, CONTEXT).items()}
+        memory = {kind: readable(need) for kind, need in needs(folder, context).items()}
         rows.append([name, readable(disk), memory.get("none", "–"), memory.get("nf4", "–"), str(folder)])
-        rows[-1].insert(0, "*" if folder == chosen else "")
+        rows[-1].insert(0, "*" if folder in chosen else "")
     rows[0].insert(0, "")
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
     yield from ("  ".join(map(set_cell_size, row, widths)).rstrip() for row in rows)
-    yield say("model_list_free", free=readable(free_memory()), context=CONTEXT)
+    yield say("model_list_free", free=readable(free_memory()), context=context)
+
+
+def _chosen(config: Config) -> tuple[Path | str, ...]:
+    """Where the models lie that answer here."""
+    engine = config.settings.engine
+    return tuple(locate(config, name) for name in (engine.model, engine.coder) if name)
 
 
 def _checked(name: str) -> str:
@@ -102,17 +106,17 @@ def size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def _with_model(text: str, value: str, file: Path) -> str:
-    """The text of app.yaml with another engine.model; comments stay."""
+def _with_model(text: str, setting: str, value: str, file: Path) -> str:
+    """The text of app.yaml with another model as `engine.setting`; comments stay."""
     lines = text.splitlines()
     quoted = value if _PLAIN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
-    if number := line_of(file, "engine", "model"):
-        match = re.fullmatch(r"(\s*model\s*:\s*)([^#]*?)(\s*(?:#.*)?)", lines[number - 1])
+    if number := line_of(file, "engine", setting):
+        match = re.fullmatch(rf"(\s*{setting}\s*:\s*)([^#]*?)(\s*(?:#.*)?)", lines[number - 1])
         if match is None:
-            raise Misconfigured(say("model_line", where=f"{file}:{number}"))
+            raise Misconfigured(say("model_line", where=f"{file}:{number}", setting=setting))
         lines[number - 1] = f"{match[1]}{quoted}{match[3]}"
     elif number := line_of(file, "engine"):
-        lines.insert(number, f"  model: {quoted}")
+        lines.insert(number, f"  {setting}: {quoted}")
     else:
-        lines += ["engine:", f"  model: {quoted}"]
+        lines += ["engine:", f"  {setting}: {quoted}"]
     return "\n".join(lines) + "\n"

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bot.app import database_url, open_house
 from bot.config import Config
+from bot.engines import models_of
 from bot.telemetry import set_up_logging
 from bot.texts import say
 from core.errors import Misconfigured
@@ -51,7 +52,8 @@ async def serve(config: Config, screen: Console) -> None:
         async with open_house(config, steps) as house:
             steps.end()
             url = f"http://{server.host}:{server.port}/"
-            screen.print(say("serve_ready", url=url, model=house.engine.model.name), style="bold")
+            models = " + ".join(model.name for model in models_of(house.engine))
+            screen.print(say("serve_ready", url=url, model=models), style="bold")
             await ended.wait()
             if house.manager.active:
                 screen.print(say("serve_stopping", count=house.manager.active))

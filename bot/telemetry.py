@@ -17,15 +17,24 @@ _COUNTERS = {
     "events": ("Events taken in, by what became of them: new, repeated, not_stored.", ("channel", "outcome")),
     "turns": ("Turns ended, by their final state.", ("channel", "state")),
     "feedback": ("Ratings, by score: 1 to 5, none (taken back) or unknown_target.", ("channel", "score")),
+    "engine_requests": (
+        "Requests to an engine, by how they ended: answered, timeout, busy, refused, failed, cancelled, turned_away.",
+        ("engine", "outcome"),
+    ),
+    "engine_fallbacks": ("Answers written by an engine in another's place.", ("engine",)),
+    "engine_tokens": ("Tokens, by kind: prompt, completion, and what of the prompt was reused.", ("engine", "kind")),
     "delivery_failures": ("Deliveries that failed and were tried again or given up.", ("channel", "error")),
 }
 _HISTOGRAMS = {
     "intake_seconds": ("From the arrival of an event until it is stored.", ("channel",)),
+    "engine_first_token_seconds": ("From asking an engine until its first word.", ("engine",)),
     "turn_seconds": ("From the storing of a question until its answer is final.", ("channel",)),
 }
 _GAUGES = {
     "turns_active": ("Turns being answered by this process.", ()),
     "inbox_waiting": ("Events stored and not yet finished.", ()),
+    "engine_breaker": ("0: the engine is asked; 1: one request tries it out; 2: it is let alone.", ("engine",)),
+    "engine_waiting": ("Requests that wait for an engine's first word.", ("engine",)),
     "info": ("Always 1; names the model that answers.", ("model",)),
 }
 

@@ -42,6 +42,18 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "must hold origins as browsers send them, such as https://chat.example.com, without a path; {name} is none.",
         "必须是浏览器发送的来源，例如 https://chat.example.com，不带路径；{name} 不是。",
     ),
+    "config_server": (
+        "must hold addresses of model servers, such as http://gpu-1:8000/v1, without user, password or query; {name} "
+        "is none. A key comes from PARLEY_ENGINE_KEY.",
+        "必须是模型服务器的地址，例如 http://gpu-1:8000/v1，不带用户名、口令或查询参数；{name} 不是。"
+        "密钥由 PARLEY_ENGINE_KEY 提供。",
+    ),
+    "config_no_servers": (
+        "engine.backend is remote, and remote.urls names no server. Name at least one, such as http://gpu-1:8000/v1, "
+        "or set engine.backend to local.",
+        "engine.backend 是 remote，但 remote.urls 中没有服务器。请至少写一个，例如 http://gpu-1:8000/v1，"
+        "或把 engine.backend 设为 local。",
+    ),
     "config_json": (
         "{names}: in a variable a list, a map or a whole section is written as JSON, for example "
         "PARLEY_CONSOLE__ALLOWED_HOSTS='[\"chat.example.com\"]'.",
@@ -162,6 +174,17 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "the folder {model} has no config.json. Check engine.model in app.yaml.",
         "文件夹 {model} 中没有 config.json。请检查 app.yaml 中的 engine.model。",
     ),
+    "check_coder": ("coder model", "代码模型"),
+    "check_remote": ("model servers", "模型服务器"),
+    "check_remote_ok": ("{urls} answers as {model}", "{urls} 以 {model} 回答"),
+    "check_remote_spare": (
+        "{urls} stands in with {model} where the model here does not answer",
+        "本机模型没有回答时，由 {urls} 以 {model} 代为回答",
+    ),
+    "check_remote_no_spare": (
+        "none: where the model here does not answer, people are told to ask again (remote.urls names servers)",
+        "没有：本机模型没有回答时，会请对方稍后再问（可在 remote.urls 中指定服务器）",
+    ),
     "check_engine_echo": ("echo: it only says the question back", "echo：只会重复问题"),
     "check_console": ("console channel", "控制台频道"),
     "check_console_ok": (
@@ -192,6 +215,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "The connection was cut; waiting for the rest of the answer …",
         "连接中断；正在等待回答的其余部分……",
     ),
+    "chat_thought": ("How this was thought through:", "思考过程："),
     "chat_lost": (
         "{url} cannot be reached any more. What was stored is answered once it is back; ask again then.",
         "已无法连接 {url}。恢复后，已保存的问题会得到回答；届时请再次提问。",
@@ -247,8 +271,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{model} 已下载到 {folder}。运行 `parley model use {model}` 让它来回答。",
     ),
     "model_used": (
-        "{model} answers from the next start on (engine.model in {file}).",
-        "下次启动后由 {model} 回答（{file} 中的 engine.model）。",
+        "{model} answers from the next start on (engine.{setting} in {file}).",
+        "下次启动后由 {model} 回答（{file} 中的 engine.{setting}）。",
     ),
     "model_name": (
         "{model} is not the name of a model. It looks like deepseek-ai/DeepSeek-R1-Distill-Qwen-1.5B, or is a folder.",
@@ -274,8 +298,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{model}还需要 {need} GB 磁盘空间，而可用空间为 {free} GB。请清理磁盘，或把 data_dir 设到更大的磁盘上。",
     ),
     "model_line": (
-        "{where} sets the model in a form that cannot be changed safely. Please set engine.model there by hand.",
-        "{where} 中模型的写法无法安全地自动修改。请手动设置 engine.model。",
+        "{where} sets the model in a form that cannot be changed safely. Please set engine.{setting} there by hand.",
+        "{where} 中模型的写法无法安全地自动修改。请手动设置 engine.{setting}。",
     ),
     "not_found": ("There is nothing at this address. The page is at /.", "这个地址没有内容。页面在 /。"),
     "internal_error": (

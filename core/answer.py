@@ -3,7 +3,7 @@
 from contextlib import aclosing
 from dataclasses import replace
 
-from core.message import NO_USAGE, Chunk, Source, Status, StatusKind, Text, Written
+from core.message import NO_USAGE, Chunk, Reasoning, Replace, Source, Status, StatusKind, Text, Written
 from core.ports import Conversation, Delta, Engine
 from core.turn import Answer, Chunks, SamplingParams, Turn, Utterance
 
@@ -27,7 +27,7 @@ def answer_with(engine: Engine) -> Answer:
         is_thinking = False
         async with aclosing(engine.stream(conversation(turn), turn.params)) as deltas:
             async for delta in deltas:
-                if delta.reasoning and not is_thinking:
+                if delta.reasoning and (delta.is_anew or not is_thinking):
                     is_thinking = True
                     yield Status(StatusKind.THINKING)
                 for chunk in _chunks(delta, engine):
@@ -38,9 +38,11 @@ def answer_with(engine: Engine) -> Answer:
 
 def _chunks(delta: Delta, engine: Engine) -> tuple[Chunk, ...]:
     queued = (Status(StatusKind.QUEUED, delta.position),) if delta.position else ()
-    text = (Text(delta.text),) if delta.text else ()
+    thought = (Reasoning(delta.reasoning),) if delta.reasoning else ()
+    text = (Text(delta.text),) if delta.text and not delta.is_anew else ()
+    anew = (Replace(delta.text, Source.ENGINE),) if delta.is_anew else ()
+    chunks = (*queued, *anew, *thought, *text)
     if delta.finish is None:
-        return (*queued, *text)
+        return chunks
     model = delta.model or engine.model.version
-    written = Written(model, delta.finish, delta.seed, delta.usage or NO_USAGE, source=Source.ENGINE)
-    return (*queued, *text, written)
+    return (*chunks, Written(model, delta.finish, delta.seed, delta.usage or NO_USAGE, delta.is_fallback))

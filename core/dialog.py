@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from core.answer import conversation, within_context
+from core.answer import conversation
 from core.commands import question_in
 from core.delivery import Courier, Feed
 from core.drafting import Drafter
@@ -16,7 +16,7 @@ from core.hall import Hall
 from core.history import within_budget
 from core.language import language_of
 from core.manuscript import Manuscript
-from core.message import Chunk, Command, CommandName, Message, Replace, Reply, ReplyId, Source, Text
+from core.message import Chunk, Command, CommandName, Message, Reasoning, Replace, Reply, ReplyId, Source, Text
 from core.ports import Claim, Delivery, Exchange, Mark, State, Unit
 from core.texts import say
 from core.turn import Turn, Utterance
@@ -211,20 +211,20 @@ class Dialog:
                 self._take(chunk)
                 drafter.touch()
         if self._manuscript.is_empty:
-            self._say("empty")
+            self._say_instead("empty")
         written = self._manuscript.written
         if written is not None and written.finish in ("length", "timeout"):
             self._take(Text(f"\n\n*{say('truncated', self._language)}*", Source.HOUSE))
 
     def _turn(self, question: Question) -> Turn:
-        terms, model = self._hall.terms, self._hall.engine.model
+        terms = self._hall.terms
         return Turn(
             message=question.message,
             reply_id=self.claim.reply_id,
             system=terms.system.get(self._language, ""),
             model=question.route,
             language=self._language,
-            params=within_context(replace(model.params, **terms.params), model.context),
+            params=terms.params_for(self._hall.engine.model),
             attempt=self.claim.attempts,
             skips_cache=question.replaces is not None,
         )
@@ -246,12 +246,20 @@ class Dialog:
 
     def _take(self, chunk: Chunk) -> None:
         self._manuscript.take(chunk)
-        self._feed.put(chunk)
+        if not isinstance(chunk, Reasoning):  # which no door is shown: who may read the reply asks for it
+            self._feed.put(chunk)
+
+    def _say_instead(self, name: str) -> None:
+        """Thinking came to no answer: the sentence `name` says so, and what was thought is still there on request."""
+        thought = self._manuscript.reasoning
+        self._say(name)
+        if thought:
+            self._take(Reasoning(thought))
 
     def _say(self, name: str) -> None:
-        """Whatever was said so far gives way to the sentence `name`."""
+        """Whatever was said and thought so far gives way to the sentence `name`."""
         sentence = say(name, self._language)
-        is_first = not self._manuscript.text
+        is_first = not (self._manuscript.text or self._manuscript.reasoning)
         self._take(Text(sentence, Source.HOUSE) if is_first else Replace(sentence, Source.HOUSE))
 
     async def _interrupted(self) -> State:
@@ -264,7 +272,7 @@ class Dialog:
         if self._mark is Mark.ERASE:
             self._say("deleted")
         elif self._manuscript.is_empty:
-            self._say("stopped")
+            self._say_instead("stopped")
         return State.STOPPED
 
     def _failed(self, error: BaseException) -> State:
@@ -297,7 +305,7 @@ class Dialog:
 
     async def _commit(self, reply: Reply, delivery: Delivery, state: State, *, keep: bool) -> None:
         async with self._hall.store.unit() as unit:
-            await unit.replies.save(reply)
+            await unit.replies.save(reply, reasoning=self._manuscript.thought)
             await unit.turns.move(reply.id, state, written=self._manuscript.written, first_text=True)
             await unit.outbox.ready(delivery, keep=keep)
             if self._is_hopeless:

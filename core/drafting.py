@@ -42,8 +42,8 @@ class Drafter:
         self._closing = asyncio.Event()
 
     def touch(self) -> None:
-        """The manuscript has changed."""
-        if self._task is None or self._task.done():
+        """The manuscript has changed; what nobody would see of it is not saved."""
+        if self._has_grown and (self._task is None or self._task.done()):
             self._task = asyncio.create_task(self._save_while_growing(), name=f"draft {self._reply_id}")
 
     async def close(self) -> None:
@@ -56,9 +56,13 @@ class Drafter:
         if self._revision % _REVISIONS_PER_ATTEMPT == 0:
             # An answer that is there at once (a sentence, a cached one) needs no draft.
             await self._pause(_AT_ONCE)
-        while not self._closing.is_set() and self._saved != (self._manuscript.text, self._manuscript.status):
+        while not self._closing.is_set() and self._has_grown:
             await self._save()
             await self._pause(self._interval)
+
+    @property
+    def _has_grown(self) -> bool:
+        return self._saved != (self._manuscript.text, self._manuscript.status)
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

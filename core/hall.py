@@ -1,13 +1,14 @@
 """What every turn needs to know of the house: who is wired where, and on what terms."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from core.access import Access
-from core.ports import Adapter, Engine, Metrics, Store
-from core.turn import Answer
+from core.answer import within_context
+from core.ports import Adapter, Engine, Metrics, Model, Store
+from core.turn import Answer, SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,10 @@ class Terms:
     feedback_patience: timedelta = timedelta(seconds=60)
     params: Mapping[str, Any] = field(default_factory=dict)
     system: Mapping[str, str] = field(default_factory=dict)
+
+    def params_for(self, model: Model) -> SamplingParams:
+        """How this model is sampled: as its makers say, but for what the operator sets."""
+        return within_context(replace(model.params, **self.params), model.context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,34 @@
 
 from dataclasses import replace
 
-from core.message import Ask, Chunk, Replace, Reply, Screened, Source, Status, StatusKind, Text, Verdict, Written
+from core.message import (
+    Ask,
+    Chunk,
+    Reasoning,
+    Replace,
+    Reply,
+    Screened,
+    Source,
+    Status,
+    StatusKind,
+    Text,
+    Verdict,
+    Written,
+)
 from core.ports import State
+
+MAX_REASONING = 64 * 1024  # characters
+
+# Moderation changed the words: what was thought on the way to them would say the rest.
+_HELD_BACK = (Verdict.MASKED, Verdict.REFUSED)
 
 
 class Manuscript:
-    """Takes the chunks of one answer and knows what they add up to."""
+    """Takes the chunks of one answer and knows what they add up to. What was thought is kept apart, up to a limit."""
 
     def __init__(self) -> None:
         self.text = ""
+        self.reasoning = ""
         self.source: Source | None = None
         self.status = ""
         self.written: Written | None = None
@@ -22,8 +41,10 @@ class Manuscript:
             case Text(text, source):
                 self.text += text
                 self.source = self.source or source
+            case Reasoning(text):
+                self.reasoning = _bounded(self.reasoning + text)
             case Replace(text, source):
-                self.text, self.source = text, source
+                self.text, self.reasoning, self.source = text, "", source
             case Ask(_, text, source):
                 self.text, self.source, self.is_asking = self.text + text, source, True
             case Status(kind, position):
@@ -36,6 +57,11 @@ class Manuscript:
     @property
     def is_empty(self) -> bool:
         return not self.text.strip()
+
+    @property
+    def thought(self) -> str:
+        """What is kept of the reasoning."""
+        return "" if self.screened.verdict in _HELD_BACK else self.reasoning.strip()
 
     @property
     def state(self) -> State:
@@ -53,3 +79,7 @@ class Manuscript:
             model=self.written.model if self.written else "",
             verdict=self.screened.verdict,
         )
+
+
+def _bounded(text: str) -> str:
+    return text if len(text) <= MAX_REASONING else text[: MAX_REASONING - 1] + "…"

@@ -241,8 +241,16 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Reasoning:
+    """The next piece of what the model thought before it answers: no part of the answer, shown on request alone."""
+
+    text: str
+    source: Source = Source.ENGINE
+
+
+@dataclass(frozen=True, slots=True)
 class Replace:
-    """All that was said so far is taken back for this."""
+    """All that was said and thought so far is taken back for this."""
 
     text: str
     source: Source = Source.MODERATION
@@ -331,7 +339,7 @@ class Screened:
     source: Source = Source.MODERATION
 
 
-Chunk = Text | Replace | Image | Sources | Status | Ask | Written | Screened
+Chunk = Text | Reasoning | Replace | Image | Sources | Status | Ask | Written | Screened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

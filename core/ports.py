@@ -196,7 +196,7 @@ class Delta:
 
     The last one carries `finish` (stop, length, timeout) with `usage`, `model`, `seed` and `timings`; `position` is
     the place in the queue while there is nothing to say yet, first is 1. Where `is_anew`, all that was said before is
-    taken back: another model begins.
+    taken back: another model begins. `is_fallback`: by another engine than the one that was asked for.
     """
 
     text: str = ""
@@ -209,6 +209,7 @@ class Delta:
     seed: int | None = None
     timings: Timings | None = None
     is_anew: bool = False
+    is_fallback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,13 @@ class Engine(Protocol):
     async def count(self, conversation: Conversation) -> int:
         """Tokens of the whole prompt as the model would read it."""
         ...
+
+
+class Health(Protocol):
+    """An engine that can tell whether a question would be answered now; one that can't is taken to be well."""
+
+    @property
+    def is_healthy(self) -> bool: ...
 
 
 # -------------------------------------------------------------------------------------------------------- the store
@@ -452,8 +460,8 @@ class Replies(Protocol):
         """Inserts the empty reply, or leaves the one of an earlier try."""
         ...
 
-    async def save(self, reply: Reply) -> None:
-        """Final text, source, model and verdict; ends the draft."""
+    async def save(self, reply: Reply, *, reasoning: str = "") -> None:
+        """Final text, source, model and verdict, and apart from them what was thought; ends the draft."""
         ...
 
     async def get(self, reply_id: ReplyId) -> Reply | None: ...
@@ -561,7 +569,10 @@ class Unit(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """The screened text of a growing reply, cumulative: each revision replaces the one before."""
+    """The screened text of a growing reply, cumulative: each revision replaces the one before.
+
+    Whether it `has_reasoning` to be asked for is known of a finished one.
+    """
 
     reply_id: ReplyId
     revision: int
@@ -570,6 +581,7 @@ class Draft:
     status: str = ""
     model: str = ""
     source: str = ""
+    has_reasoning: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -622,6 +634,7 @@ class Entry:
     source: str = ""
     vote: Vote | None = None
     is_before_reset: bool = False
+    has_reasoning: bool = False
 
 
 class Archive(Protocol):
@@ -643,6 +656,10 @@ class Archive(Protocol):
 
     async def reply(self, reply_id: ReplyId, reader: Author) -> Reply | None:
         """The reply if it was given to this reader."""
+        ...
+
+    async def reasoning(self, reply_id: ReplyId, reader: Author) -> str | None:
+        """What was thought before this reply, "" where nothing was; None where it was not given to this reader."""
         ...
 
 

@@ -103,11 +103,12 @@ async def finish(
     state: State = State.DELIVERING,
     *,
     keep: bool = True,
+    reasoning: str = "",
 ) -> Delivery:
     """The text is final, the inbox row ends, the outbox row is ready: one transaction."""
     reply = replace(delivery.reply, text=text, model=WRITTEN.model)
     async with store.unit() as unit:
-        await unit.replies.save(reply)
+        await unit.replies.save(reply, reasoning=reasoning)
         await unit.turns.move(reply.id, state, written=WRITTEN)
         await unit.inbox.finish(claim)
         await unit.outbox.ready(delivery, keep=keep)
@@ -123,12 +124,18 @@ async def deliver(store: Store, delivery: Delivery, *parts: PartId) -> None:
 
 
 async def answered(
-    store: Store, question: Event, text: str = "42", state: State = State.DELIVERING, *parts: PartId, **more: Any
+    store: Store,
+    question: Event,
+    text: str = "42",
+    state: State = State.DELIVERING,
+    *parts: PartId,
+    reasoning: str = "",
+    **more: Any,
 ) -> ReplyId:
     """Says it, and answers it to the end."""
     await add(store, question)
     taken = await claim(store)
-    delivery = await finish(store, taken, await begin(store, taken, **more), text, state)
+    delivery = await finish(store, taken, await begin(store, taken, **more), text, state, reasoning=reasoning)
     await deliver(store, delivery, *parts)
     return taken.reply_id
 

@@ -16,6 +16,7 @@ from adapters.console.parse import (
     thread_id,
     thread_name,
     thread_of,
+    wants_reasoning,
 )
 from adapters.console.problem import Problem
 from adapters.console.settings import ConsoleSettings
@@ -28,13 +29,14 @@ from core.ports import Accept, Archive, Drafts, Model, Received, Webhook
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """An action that is written down: what it will be answered as, and by whom it was asked."""
+    """An action that is written down: what it will be answered as, by whom it was asked, and what they want to see."""
 
     action: str
     visitor: Visitor
     thread: ThreadId
     event: Event
     reply_id: ReplyId
+    wants_reasoning: bool = False
 
 
 class Desk:
@@ -70,6 +72,7 @@ class Desk:
         if action not in ACTIONS:
             raise Problem(404, "not_found")
         payload = payload_of(webhook.body)
+        is_curious = wants_reasoning(payload)
         key = webhook.headers.get("idempotency-key")
         thread, event_id = await self._place(action, payload, visitor, key)
         events = parse(
@@ -82,7 +85,7 @@ class Desk:
             max_prompt=self.settings.max_prompt,
         )
         (receipt,) = await accept(events)
-        return Taken(action, visitor, thread, events[0], receipt.reply_id)
+        return Taken(action, visitor, thread, events[0], receipt.reply_id, is_curious)
 
     def whereabouts(self, taken: Taken) -> dict[str, Any]:
         """Where the answer will be found."""
@@ -108,6 +111,13 @@ class Desk:
         if reply is None:
             raise Problem(404, "no_reply")
         return reply
+
+    async def own_reasoning(self, visitor: Visitor, reply_id: ReplyId) -> str:
+        """What was thought before a reply to the visitor, "" where nothing was; raises Problem."""
+        thought = await self.archive.reasoning(reply_id, visitor.author)
+        if thought is None:
+            raise Problem(404, "no_reply")
+        return thought
 
     async def _place(self, action: str, payload: Payload, visitor: Visitor, key: str | None) -> tuple[ThreadId, str]:
         """The thread an action belongs to and the dedupe key of its event."""

@@ -40,7 +40,14 @@ def exchange_view(entry: Entry, events: Callable[[Entry], str], language: str) -
     """How an entry of the archive is shown."""
     if not entry.question:
         entry = replace(entry, question=say("lost", language))
-    answer = answer_view(entry.answer, entry.state, model=entry.model, source=entry.source, language=language)
+    answer = answer_view(
+        entry.answer,
+        entry.state,
+        model=entry.model,
+        source=entry.source,
+        has_reasoning=entry.has_reasoning,
+        language=language,
+    )
     return ExchangeView(entry, answer, "" if answer.is_final else events(entry))
 
 

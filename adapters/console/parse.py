@@ -79,6 +79,14 @@ def parse(
             raise Problem(404, "not_found")
 
 
+def wants_reasoning(payload: Payload) -> bool:
+    """Whether what was thought is to come with the answer; raises Problem."""
+    value = payload.get("reasoning")
+    if value is not None and not isinstance(value, bool):
+        raise Problem(422, "not_a_boolean", field="reasoning")
+    return bool(value)
+
+
 def thread_of(payload: Payload, author: Author) -> ThreadId:
     """The thread a payload names; raises Problem."""
     return thread_id(author, _string(payload, "thread"))

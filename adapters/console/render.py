@@ -30,17 +30,28 @@ _Env = MutableMapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class AnswerView:
-    """An answer as a page shows it. `note` says what is going on while it grows, `label` who wrote it."""
+    """An answer as a page shows it. `note` says what is going on while it grows, `label` who wrote it.
+
+    Where it `has_reasoning`, the page offers to fetch what was thought.
+    """
 
     html: str
     note: str
     label: str
     state: str
     is_final: bool
+    has_reasoning: bool
 
 
 def answer_view(
-    text: str, state: State | None, *, status: str = "", model: str = "", source: str = "", language: str = "en"
+    text: str,
+    state: State | None,
+    *,
+    status: str = "",
+    model: str = "",
+    source: str = "",
+    has_reasoning: bool = False,
+    language: str = "en",
 ) -> AnswerView:
     """What to show of an answer in this state; `state` is None while its question waits."""
     is_final = _is_over(state)
@@ -50,6 +61,7 @@ def answer_view(
         label=_label(model, source, language),
         state=state or "waiting",
         is_final=is_final,
+        has_reasoning=has_reasoning,
     )
 
 

@@ -25,6 +25,7 @@ from adapters.console.pages import (
 )
 from adapters.console.parse import payload_of, thread_id
 from adapters.console.problem import Problem
+from adapters.console.render import markdown
 from adapters.console.streams import Events, once, outcome, send, shown, told, watched
 from adapters.console.texts import say
 from adapters.console.verify import Visitor, admit, check_place, check_stamp, cookie_header, cookies
@@ -69,6 +70,7 @@ class Routes:
             web.get("/threads", self._api(self._threads)),
             web.get("/threads/{thread}", self._api(self._thread)),
             web.get("/replies/{reply}/events", self._api(self._events), allow_head=False),
+            web.get("/replies/{reply}/reasoning", self._api(self._reasoning)),
             web.post("/chat", self._api(self._chat)),
             web.post("/regenerate", self._api(self._chat)),
             web.post("/stop", self._api(self._order)),
@@ -85,11 +87,12 @@ class Routes:
         at_once = await self._said_at_once(taken, webhook)
         if "text/event-stream" in webhook.headers.get("accept", ""):
             drafts = once(at_once) if at_once else watched(self._desk, taken.reply_id)
-            return await self._send(request, visitor, told(taken, drafts))
+            return await self._send(request, visitor, told(self._desk, taken, drafts))
         if "respond-async" in webhook.headers.get("prefer", "").lower() and not at_once:
             return self._respond(as_json(202, self._desk.whereabouts(taken)), visitor)
-        if draft := at_once or await self._finished(taken.reply_id, self._settings.answer_timeout.total_seconds()):
-            return self._respond(as_json(200, outcome(taken, draft)), visitor)
+        with suppress(NotStored):  # the answer stands, and is read when the database is back
+            if draft := at_once or await self._finished(taken.reply_id, self._settings.answer_timeout.total_seconds()):
+                return self._respond(as_json(200, await outcome(self._desk, taken, draft)), visitor)
         message = say("still_answering", self._desk.language(webhook))
         return self._respond(as_json(202, {**self._desk.whereabouts(taken), "message": message}), visitor)
 
@@ -140,6 +143,14 @@ class Routes:
         check_stamp(self._settings, visitor.author, reply_id, webhook.query.get("stamp", ""))
         language = self._desk.language(webhook)
         return await self._send(request, visitor, shown(self._desk, reply_id, language))
+
+    async def _reasoning(self, request: web.Request, webhook: Webhook, visitor: Visitor) -> web.StreamResponse:
+        """What was thought before an answer: as text for programs, for the page as HTML."""
+        reply_id = ReplyId(request.match_info["reply"])
+        thought = await self._desk.own_reasoning(visitor, reply_id)
+        if "text/html" in webhook.headers.get("accept", ""):
+            return _html(200, markdown(thought, self._desk.language(webhook)))
+        return self._respond(as_json(200, {"reply_id": reply_id, "reasoning": thought}), visitor)
 
     # ------------------------------------------------------------------------------------------------------- the pages
 

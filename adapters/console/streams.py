@@ -28,9 +28,9 @@ async def send(events: Events, response: web.StreamResponse) -> None:
                 await response.write(event)
 
 
-def outcome(taken: Taken, draft: Draft) -> dict[str, Any]:
-    """A finished answer as the API gives it."""
-    return {
+async def outcome(desk: Desk, taken: Taken, draft: Draft) -> dict[str, Any]:
+    """A finished answer as the API gives it; raises NotStored where what was thought is asked for and away."""
+    answer = {
         "response": draft.text,
         "thread": taken.thread.thread,
         "reply_id": taken.reply_id,
@@ -39,9 +39,13 @@ def outcome(taken: Taken, draft: Draft) -> dict[str, Any]:
         # What is written is finished for whoever asked, though the outbox may still have to hear of it.
         "state": State.DONE if draft.state is State.DELIVERING else draft.state,
     }
+    if not taken.wants_reasoning:
+        return answer
+    thought = await desk.archive.reasoning(taken.reply_id, taken.visitor.author) if draft.has_reasoning else ""
+    return answer | {"reasoning": thought or ""}
 
 
-async def told(taken: Taken, drafts: Watched) -> Events:
+async def told(desk: Desk, taken: Taken, drafts: Watched) -> Events:
     """An answer for a program: start, status, delta, replace and done."""
     yield server_event("start", {"thread": taken.thread.thread, "reply_id": taken.reply_id})
     text = status = ""
@@ -57,7 +61,7 @@ async def told(taken: Taken, drafts: Watched) -> Events:
                 text = draft.text
                 yield server_event(*change)
             if draft.is_final:
-                yield server_event("done", outcome(taken, draft))
+                yield server_event("done", await outcome(desk, taken, draft))
 
 
 async def shown(desk: Desk, reply_id: ReplyId, language: str) -> Events:
@@ -69,9 +73,21 @@ async def shown(desk: Desk, reply_id: ReplyId, language: str) -> Events:
 
 def _as_html(draft: Draft, language: str) -> bytes:
     view = answer_view(
-        draft.text, draft.state, status=draft.status, model=draft.model, source=draft.source, language=language
+        draft.text,
+        draft.state,
+        status=draft.status,
+        model=draft.model,
+        source=draft.source,
+        has_reasoning=draft.has_reasoning,
+        language=language,
     )
-    data = {"html": view.html, "note": view.note, "label": view.label, "state": view.state}
+    data = {
+        "html": view.html,
+        "note": view.note,
+        "label": view.label,
+        "state": view.state,
+        "has_reasoning": view.has_reasoning,
+    }
     return server_event("done" if view.is_final else "draft", data)
 
 

@@ -64,6 +64,10 @@ _ERRORS: dict[str, tuple[str, str]] = {
     ),
     "missing": ("`{field}` is missing. Add it to the request.", "缺少 `{field}`。请在请求中加上它。"),
     "not_a_string": ("`{field}` must be a text in quotes.", "`{field}` 必须是带引号的文本。"),
+    "not_a_boolean": (
+        "`{field}` must be true or false, without quotes.",
+        "`{field}` 必须是 true 或 false，不带引号。",
+    ),
     "empty": ("`{field}` is empty. Write something first.", "`{field}` 是空的。请先写点内容。"),
     "too_long": (
         "`{field}` has {length} characters; up to {limit} are read. Shorten it, or send it in parts.",
@@ -164,6 +168,7 @@ _PAGE: dict[str, tuple[str, str]] = {
     ),
     "code": ("Code", "代码"),
     "image": ("Image: {title}", "图片：{title}"),
+    "reasoning": ("How this was thought through", "思考过程"),
     "regenerate": ("Answer again", "重新回答"),
     "good": ("Helpful", "有帮助"),
     "bad": ("Not helpful", "没有帮助"),

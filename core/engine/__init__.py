@@ -2,11 +2,25 @@
 
 from pathlib import Path
 
+from core.engine.breaker import Breaker
 from core.engine.echo import EchoEngine
+from core.engine.fallback import Fallback
+from core.engine.guarded import Guarded
 from core.engine.local import DEMO, LocalEngine
 from core.engine.remote import REMOTE, RemoteEngine
+from core.engine.routed import Routed
 
-__all__ = ["REMOTE", "EchoEngine", "LocalEngine", "RemoteEngine", "demo_folder"]
+__all__ = [
+    "REMOTE",
+    "Breaker",
+    "EchoEngine",
+    "Fallback",
+    "Guarded",
+    "LocalEngine",
+    "RemoteEngine",
+    "Routed",
+    "demo_folder",
+]
 
 
 def demo_folder() -> Path:

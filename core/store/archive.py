@@ -30,7 +30,8 @@ _THREADS = """
 """
 _ENTRIES = f"""
     SELECT message.seq, message.id, message.body, message.seq < threads.reset_seq,
-        newest.id, newest.asker, newest.body, newest.model, newest.source, newest.state
+        newest.id, newest.asker, newest.body, newest.model, newest.source, newest.state,
+        newest.has_reasoning
     FROM threads JOIN messages message ON message.thread = threads.id
     LEFT JOIN LATERAL ({replies.NEWEST_ANSWER}) newest ON true
     WHERE threads.id = %(thread)s AND threads.owner = %(reader)s AND message.author = %(reader)s
@@ -39,6 +40,7 @@ _ENTRIES = f"""
 """
 _OWNER = "SELECT owner FROM threads WHERE id = %(thread)s AND owner IS NOT NULL"
 _REPLY = f"SELECT {replies.COLUMNS} FROM replies WHERE id = %(id)s AND asker = %(reader)s"
+_REASONING = "SELECT asker, reasoning FROM replies WHERE id = %(id)s AND asker = %(reader)s"
 _END = 2**62
 
 
@@ -91,7 +93,7 @@ class PostgresArchive:
             return Entry(row[0], "", "", reader, datetime.fromtimestamp(0, UTC), lost, State.FAILED)
 
     async def _entry(self, person: UUID, votes: dict[UUID, Vote], row: Sequence[Any]) -> Entry:
-        seq, id_, body, is_before_reset, answer_id, asker, answer, model, source, state = row
+        seq, id_, body, is_before_reset, answer_id, asker, answer, model, source, state, has_reasoning = row
         message = await messages.open(self._vault, person, id_, body)
         return Entry(
             cursor=seq,
@@ -106,6 +108,7 @@ class PostgresArchive:
             source=source or "",
             vote=votes.get(answer_id),
             is_before_reset=is_before_reset,
+            has_reasoning=bool(has_reasoning),
         )
 
     async def owns(self, thread: ThreadId, reader: Author) -> bool | None:
@@ -117,6 +120,14 @@ class PostgresArchive:
         params = {"id": id_, "reader": self._vault.person(reader)}
         rows = await self._database.fetch(_REPLY, params) if id_ else []
         return (await replies.read(self._vault, replies.Stored(*rows[0])))[1] if rows else None
+
+    async def reasoning(self, reply_id: ReplyId, reader: Author) -> str | None:
+        id_ = row_id(reply_id)
+        params = {"id": id_, "reader": self._vault.person(reader)}
+        rows = await self._database.fetch(_REASONING, params) if id_ else []
+        if not rows or id_ is None:
+            return None
+        return await replies.reasoning(self._vault, rows[0][0], id_, rows[0][1])
 
 
 def title(text: str) -> str:

@@ -34,6 +34,7 @@ _SAVE = f"""
 """
 _LATEST = """
     SELECT replies.asker, replies.body, replies.revision, replies.model, replies.source, turns.state,
+        replies.reasoning IS NOT NULL,
         drafts.body, drafts.revision, drafts.model, drafts.source, drafts.state
     FROM replies
     LEFT JOIN turns ON turns.reply_id = replies.id
@@ -84,10 +85,10 @@ class PostgresDrafts:
         rows = await self._database.fetch(_LATEST, {"id": id_}) if id_ else []
         if not rows or id_ is None:
             return None
-        asker, body, revision, model, source, state, *draft = rows[0]
+        asker, body, revision, model, source, state, has_reasoning, *draft = rows[0]
         if body is not None:
             text = await replies.text(self._vault, asker, id_, body)
-            return Draft(reply_id, revision, text, _final(state), "", model, source)
+            return Draft(reply_id, revision, text, _final(state), "", model, source, has_reasoning)
         return await self._draft(reply_id, id_, asker, *draft) if draft[0] is not None else None
 
     async def _draft(

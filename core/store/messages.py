@@ -15,6 +15,8 @@ _READ = """
     FOR UPDATE
 """
 _WRITE = "UPDATE messages SET body = %(body)s, is_erased = %(is_erased)s WHERE id = %(id)s"
+# What was thought says again what was asked: where the question changes or goes, it goes too.
+_FORGET = "UPDATE replies SET reasoning = NULL WHERE question = %(id)s AND reasoning IS NOT NULL"
 
 
 async def seal(vault: Vault, author: UUID, row_id: UUID, message: Message) -> bytes:
@@ -32,7 +34,10 @@ async def open(vault: Vault, author: UUID, row_id: UUID, body: bytes) -> Message
 async def rewrite(
     desk: Desk, row_id: UUID, thread: ThreadId, *, text: str, by: Author | None = None, is_erased: bool = False
 ) -> bool:
-    """Gives a stored message another text; with `by`, only a message of that author. False where there is none."""
+    """Gives a stored message another text, and forgets what was thought about the one it had.
+
+    With `by`, only a message of that author; False where there is none.
+    """
     author = desk.vault.person(by) if by else None
     params = {"id": row_id, "thread": desk.vault.thread(thread), "author": author}
     rows = await desk.tx.fetch(_READ, params)
@@ -44,4 +49,5 @@ async def rewrite(
         message = replace(message, attachments=())
     sealed = await seal(desk.vault, owner, row_id, message)
     desk.tx.later(_WRITE, {"id": row_id, "body": sealed, "is_erased": is_erased})
+    desk.tx.later(_FORGET, {"id": row_id})
     return True

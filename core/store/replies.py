@@ -24,7 +24,8 @@ COLUMNS = """
     replies.replaces, """ + PARTS.format(reply="replies.id")
 # The newest answer to `message`; one that came to nothing gives way to an earlier one that did not.
 NEWEST_ANSWER = """
-    SELECT replies.id, replies.asker, replies.body, replies.model, replies.source, turns.state
+    SELECT replies.id, replies.asker, replies.body, replies.model, replies.source, turns.state,
+        replies.reasoning IS NOT NULL AS has_reasoning
     FROM replies JOIN turns ON turns.reply_id = replies.id
     WHERE replies.question = message.id
     ORDER BY turns.state IN ('failed', 'refused') OR (turns.state = 'stopped' AND replies.source = 'house'),
@@ -43,6 +44,7 @@ _OPEN = """
 _SAVE = f"""
     WITH draft AS (DELETE FROM drafts WHERE reply_id = %(id)s RETURNING revision), saved AS (
         UPDATE replies SET body = %(body)s, source = %(source)s, model = %(model)s, verdict = %(verdict)s,
+            reasoning = %(reasoning)s,
             revision = GREATEST(revision, COALESCE((SELECT revision FROM draft), 0)) + 1
         WHERE id = %(id)s RETURNING id
     ), early AS (
@@ -103,6 +105,10 @@ async def text(vault: Vault, asker: UUID, id_: UUID, body: bytes | None) -> str:
     return "" if body is None else bodies.decode(await vault.open("replies", "body", asker, id_, body))
 
 
+async def reasoning(vault: Vault, asker: UUID, id_: UUID, thought: bytes | None) -> str:
+    return "" if thought is None else bodies.decode(await vault.open("replies", "reasoning", asker, id_, thought))
+
+
 async def with_parts(vault: Vault, reply: Reply, asker: UUID, parts: Sequence[bytes] | None) -> Reply:
     if not parts:
         return reply
@@ -133,11 +139,13 @@ class PostgresReplies(Room):
         self._tx.later(_OPEN, params | token(claim))
         self._desk.askers.put(id_, asker)
 
-    async def save(self, reply: Reply) -> None:
-        id_, asker = UUID(reply.id), self._vault.person(reply.asker)
+    async def save(self, reply: Reply, *, reasoning: str = "") -> None:
+        vault, id_, asker = self._vault, UUID(reply.id), self._vault.person(reply.asker)
+        thought = bodies.encode(reasoning)
         params = {
             "id": id_,
-            "body": await self._vault.seal("replies", "body", asker, id_, bodies.encode(reply.text)),
+            "body": await vault.seal("replies", "body", asker, id_, bodies.encode(reply.text)),
+            "reasoning": await vault.seal("replies", "reasoning", asker, id_, thought) if thought else None,
             "source": reply.source.value,
             "model": reply.model,
             "verdict": reply.verdict.value,

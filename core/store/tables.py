@@ -105,7 +105,8 @@ turns = Table(
     postgresql_with=_ROOMY,
 )
 
-# `question` is the message answered, `about` the sealed circumstances, `body` the sealed text once it is final.
+# `question` is the message answered, `about` the sealed circumstances, `body` the sealed text once it is final, and
+# `reasoning` what was thought before it, sealed too, where anything was.
 replies = Table(
     "replies",
     metadata,
@@ -121,6 +122,7 @@ replies = Table(
     _text("model"),
     _text("verdict"),
     Column("revision", Integer, nullable=False, server_default="0"),
+    Column("reasoning", LargeBinary),
     postgresql_with=_ROOMY,
 )
 Index("replies_question_seq", replies.c.question, replies.c.seq)

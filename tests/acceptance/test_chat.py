@@ -1,5 +1,6 @@
 """`parley chat` in a terminal of its own, as a person types and interrupts."""
 
+import asyncio
 import os
 import pty
 import re
@@ -11,6 +12,9 @@ from contextlib import suppress
 
 import pytest
 
+from core.ports import Delta
+from tests.fakes.engine import ScriptedEngine
+from tests.house import house_with
 from tests.server import ROOT, Server
 
 pytestmark = pytest.mark.slow
@@ -19,11 +23,11 @@ pytestmark = pytest.mark.slow
 class Terminal:
     """A pseudo terminal with `parley chat` in it; `text` is all that it has shown."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *options: str) -> None:
         self._master, slave = pty.openpty()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("PARLEY_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "bot", "chat", "--url", url],
+            [sys.executable, "-m", "bot", "chat", "--url", url, *options],
             cwd=ROOT,
             env=environment | {"TERM": "xterm", "COLUMNS": "200", "LC_ALL": "C.UTF-8"},
             stdin=slave,
@@ -86,6 +90,21 @@ def test_an_answer_that_was_cut_off_is_waited_for(tmp_path):
     finally:
         terminal.close()
         server.stop()
+
+
+@pytest.mark.parametrize("options", [(), ("--reasoning",)])
+async def test_what_was_thought_is_shown_where_it_is_asked_for(tmp_path, monkeypatch, options):
+    engine = ScriptedEngine((Delta(reasoning="They [b]greet[/b] me."), Delta("Hello there.")))
+    async with house_with(engine, tmp_path, monkeypatch) as url:
+        terminal = Terminal(url, *options)
+        try:
+            await asyncio.to_thread(terminal.until, "›")
+            terminal.type("Hi")
+            await asyncio.to_thread(terminal.until, r"Hello there\.[^›]*› $")
+        finally:
+            terminal.close()
+    assert ("They [b]greet[/b] me." in terminal.text) is bool(options)
+    assert ("How this was thought through:" in terminal.text) is bool(options)
 
 
 def test_without_a_server_it_says_how_to_start_one(tmp_path):

@@ -11,8 +11,11 @@ import pytest
 from playwright.async_api import ConsoleMessage, Locator, Page, expect
 from safetensors.torch import load_file, save_file
 
+from core.ports import Delta
 from tests.browser import chromium, needs_chromium
+from tests.fakes.engine import ScriptedEngine, say
 from tests.fakes.tiny import save_tiny
+from tests.house import house_with
 from tests.server import Server
 
 pytestmark = [pytest.mark.browser, needs_chromium()]
@@ -27,6 +30,15 @@ SAYS = {
         "comment": "Which model fits my machine?",
         "hello": "Which commands are there?",
         "new": "New chat",
+        "thought_through": "How this was thought through",
+        "thought": (
+            "Okay, they ask what Parley is. I should say what it does before how it does it.\n\n"
+            "- It answers in **Slack, Teams, WeCom** and the browser.\n"
+            "- Everything stays on their own machines.\n\n"
+            "A command may help, though they did not ask for one:\n\n```sh\nmake run\n```\n\n"
+            "Wait, <b>is</b> that too much? Two sentences are enough, then."
+        ),
+        "answer": "Parley is a private assistant. It answers where your team already talks, on your own machines.",
     },
     "zh": {
         "locale": "zh-CN",
@@ -35,6 +47,15 @@ SAYS = {
         "comment": "我的机器适合哪个模型？",
         "hello": "有哪些命令？",
         "new": "新会话",
+        "thought_through": "思考过程",
+        "thought": (
+            "好的，用户想知道 Parley 是什么。应该先说它做什么，再说怎么做。\n\n"
+            "- 它在 **Slack、Teams、企业微信** 和浏览器里回答。\n"
+            "- 所有内容都保存在自己的机器上。\n\n"
+            "也许给一条命令会有帮助，虽然没有问到：\n\n```sh\nmake run\n```\n\n"
+            "等等，这样 <b>会不会</b> 太多？两句话就够了。"
+        ),
+        "answer": "Parley 是一个私有助手。它在团队交流的地方回答，运行在您自己的机器上。",
     },
 }
 
@@ -265,6 +286,62 @@ async def test_a_conversation_and_its_rating_are_found_again(server, tmp_path, l
         await expect(found.locator("button[data-rating=up]")).to_have_attribute("aria-pressed", "false")
         await expect(found.locator(".said span")).to_have_text(says["comment"])
         await picture(page, tmp_path, f"{theme}-{language}")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_what_was_thought_is_shown_to_whoever_opens_it(tmp_path, monkeypatch, language, theme):
+    says = SAYS[language]
+    answer = say(says["answer"])
+    engine = ScriptedEngine(answer, [(Delta(reasoning=thought), *answer) for thought in (says["thought"], "Again.")])
+    async with house_with(engine, tmp_path, monkeypatch) as url, page_of(url, language, theme) as page:
+        fetched: list[str] = []
+        page.on("request", lambda request: fetched.append(request.url) if "/reasoning" in request.url else None)
+        exchange = await ask(page, says["question"])
+        thoughts, thought = exchange.locator(".thoughts"), exchange.locator(".thought")
+        await until_finished(exchange)
+        await expect(exchange.locator(".words")).to_have_text(says["answer"])
+        await expect(thoughts).to_be_visible()
+        await expect(thought).to_be_hidden()
+        assert not fetched
+
+        await exchange.locator("summary").focus()
+        await page.keyboard.press("Enter")
+        await expect(thought.locator("strong")).to_be_visible()
+        await expect(thought).to_contain_text("<b>")
+        await expect(thought.locator("b")).to_have_count(0)
+        await picture(page, tmp_path, f"reasoning-{theme}-{language}")
+        await page.keyboard.press("Enter")
+        await expect(thought).to_be_hidden()
+        await page.keyboard.press("Enter")
+        await expect(thought).to_be_visible()
+        assert len(fetched) == 1
+
+        await exchange.locator(".again").click()
+        await expect(thoughts).to_be_hidden()
+        await until_finished(exchange)
+        await expect(thought).to_be_hidden()
+        await page.reload()
+        found = page.locator(".exchange").last
+        await found.get_by_text(says["thought_through"]).click()
+        await expect(found.locator(".thought")).to_have_text("Again.")
+        plain = await ask(page, says["follow_up"])
+        await until_finished(plain)
+        await expect(plain.locator(".thoughts")).to_be_hidden()
+
+
+async def test_what_was_thought_that_can_not_be_fetched_is_offered_again(tmp_path, monkeypatch):
+    engine = ScriptedEngine((Delta(reasoning="Hm."), *say("Hello.")))
+    async with house_with(engine, tmp_path, monkeypatch) as url, page_of(url) as page:
+        exchange = await ask(page, "Hi")
+        await until_finished(exchange)
+        await page.route("**/reasoning", lambda route: route.abort())
+        await exchange.locator("summary").click()
+        await expect(page.locator(".toast")).to_have_text("That did not work. Please try again.")
+        await expect(exchange.locator(".thought")).to_be_hidden()
+        await page.unroute("**/reasoning")
+        await exchange.locator("summary").click()
+        await expect(exchange.locator(".thought")).to_have_text("Hm.")
 
 
 async def test_the_page_can_be_used_from_the_keyboard_alone(server):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -43,13 +43,17 @@ TERMS = Terms(lease=timedelta(seconds=5), draft_interval=0.02, max_attempts=2)
 
 
 class Mind:
-    """An engine that says each word of its answer when it is let; `answers` maps a question to its answer."""
+    """An engine that says each word of its answer when it is let; `answers` maps a question to its answer.
+
+    What it thinks of a question in `thoughts`, it thinks before the first word, and then it waits too.
+    """
 
     model = Model("mind", "mind@1", 1000)
     capabilities = Capabilities()
 
     def __init__(self):
         self.answers = {}
+        self.thoughts = {}
         self.heard = []
         self.open = set()
         self.gate = asyncio.Event()
@@ -68,6 +72,9 @@ class Mind:
         answer = self.answers.get(question, f"answer to {question}")
         self.open.add(question)
         try:
+            if thought := self.thoughts.get(question):
+                yield Delta(reasoning=thought)
+                await self.gate.wait()
             if isinstance(answer, Exception):
                 raise answer
             for position, word in enumerate(answer.split(" ")):
@@ -517,6 +524,57 @@ async def test_a_deleted_question_is_not_answered_and_forgotten(house):
     _, second = await house.ask("two")
     await house.until(second)
     assert "one" not in [turn.text for turn in house.mind.heard[-1].turns]
+
+
+# ---------------------------------------------------------------------------------------------------------- reasoning
+
+
+async def test_what_was_thought_is_kept_for_its_asker_and_told_to_nobody_else(house):
+    house.mind.thoughts = {"one": "They want one.", "two": "They want two."}
+    message, first = await house.ask("one")
+    await house.until(first)
+    _, second = await house.ask("two")
+    await house.until(second)
+    assert (await house.reply(first)).text == house.door.shown[message.id] == "answer to one"
+    assert await house.store.archive.reasoning(first, ADA) == "They want one."
+    assert await house.store.archive.reasoning(first, BOB) is None
+    assert [turn.text for turn in house.mind.heard[-1].turns] == ["one", "answer to one", "two"]
+
+
+async def test_thinking_that_came_to_no_answer_can_still_be_looked_at(house):
+    house.mind.thoughts, house.mind.answers = {"one": "They want one."}, {"one": ""}
+    _, reply_id = await house.ask("one")
+    await house.until(reply_id)
+    assert (await house.reply(reply_id)).text == say("empty", "en")
+    assert await house.store.archive.reasoning(reply_id, ADA) == "They want one."
+
+
+@pytest.mark.parametrize(
+    ("order", "sentence", "thought"), [("stop", "stopped", "They want one."), ("delete", "deleted", "")]
+)
+async def test_a_turn_that_ends_while_it_thinks(house, order, sentence, thought):
+    house.mind.gate.clear()
+    house.mind.thoughts = {"one": "They want one."}
+    message, reply_id = await house.ask("one")
+    await eventually(lambda: "one" in house.mind.open)
+    async with aclosing(house.store.drafts.follow(reply_id)) as drafts:
+        async for draft in drafts:
+            if draft.status == "thinking":
+                break
+    if order == "stop":
+        await house.accept(house.command(CommandName.STOP))
+    else:
+        await house.accept(Deleted(**house.common("t", ADA), message_id=message.id))
+    assert (await house.until(reply_id)).state is State.STOPPED
+    assert (await house.reply(reply_id)).text == say(sentence, "en")
+    assert await house.store.archive.reasoning(reply_id, ADA) == thought
+
+
+async def test_a_failed_answer_has_no_thoughts(house):
+    house.mind.thoughts, house.mind.answers = {"one": "They want one."}, {"one": RuntimeError("broken")}
+    _, reply_id = await house.ask("one")
+    assert (await house.until(reply_id)).state is State.FAILED
+    assert await house.store.archive.reasoning(reply_id, ADA) == ""
 
 
 # ------------------------------------------------------------------------------------------------------------ ratings

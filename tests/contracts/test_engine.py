@@ -1,4 +1,4 @@
-"""What every engine promises: the echo, the scripted one, a model in this process, and one behind a real server."""
+"""What every engine promises: the echo, the scripted one, a model in this process, one of a chain, and a server's."""
 
 import asyncio
 import math
@@ -8,12 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from core.engine import REMOTE, EchoEngine, LocalEngine, RemoteEngine
+from core.engine import REMOTE, EchoEngine, Fallback, Guarded, LocalEngine, RemoteEngine, Routed
 from core.errors import Malformed, TooLong, Unavailable
 from core.message import Usage
 from core.ports import Conversation, Delta, Engine, Tool, ToolCall
 from core.turn import SamplingParams, Utterance
 from tests.fakes.engine import ScriptedEngine, say
+from tests.fakes.metrics import Numbers
 from tests.fakes.tiny import save_tiny
 from tests.model_server import NAME, model_server
 
@@ -55,7 +56,7 @@ def served(tmp_path_factory):
 SERVED = replace(REMOTE, top_k=False, repetition_penalty=False)
 
 
-@pytest.fixture(params=["echo", "scripted", "local", "remote"])
+@pytest.fixture(params=["echo", "scripted", "local", "chain", "remote"])
 async def engine(request):
     if request.param == "echo":
         engine: Engine = EchoEngine(context=512)
@@ -63,6 +64,9 @@ async def engine(request):
         engine = ScriptedEngine(SCRIPT, context=512, limit=8)
     elif request.param == "local":
         engine = LocalEngine(request.getfixturevalue("folder"), slots=2, max_waiting=6, threads=1)
+    elif request.param == "chain":
+        local = LocalEngine(request.getfixturevalue("folder"), slots=2, max_waiting=6, threads=1)
+        engine = Routed({"chat": Fallback([Guarded(local, "local", Numbers())], Numbers())}, default="chat")
     else:
         engine = RemoteEngine([request.getfixturevalue("served")], NAME, context=512, capabilities=SERVED)
     await engine.start()

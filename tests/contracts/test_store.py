@@ -755,6 +755,54 @@ async def test_an_unknown_reply_is_nothing(store: Store, unknown: ReplyId):
     assert await store.archive.reply(unknown, ANN) is None
 
 
+async def test_what_was_thought_is_kept_beside_the_reply_for_its_asker_alone(store: Store):
+    thought = f"{WEIRD} " * 1000
+    reply_id = await answered(store, message(), "42", reasoning=thought)
+    plain = await answered(store, message())
+    assert await store.archive.reasoning(reply_id, ANN) == thought
+    assert await store.archive.reasoning(plain, ANN) == ""
+    assert await store.archive.reasoning(reply_id, BOB) is None
+    assert await store.archive.reasoning(UNKNOWN, ANN) is None
+    assert await store.archive.reasoning(ReplyId("no such id"), ANN) is None
+    entries = await store.archive.entries(ROOM, ANN, limit=9)
+    assert [entry.has_reasoning for entry in entries] == [True, False]
+    drafts = [await store.drafts.latest(each) for each in (reply_id, plain)]
+    assert [draft.has_reasoning for draft in drafts] == [True, False]
+
+
+async def test_what_was_thought_is_no_history(store: Store):
+    await answered(store, message("one"), "42", reasoning="six by nine")
+    await answered(store, message("two"), "", reasoning="nothing comes to mind")
+    now = message("now")
+    await add(store, now)
+    assert await history(store, now) == [("one", "42")]
+
+
+async def test_what_was_thought_before_a_reply_that_is_not_saved_is_not_there(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    assert await store.archive.reasoning(taken.reply_id, ANN) is None
+    await begin(store, taken)
+    assert await store.archive.reasoning(taken.reply_id, ANN) == ""
+
+
+@pytest.mark.parametrize("change", ["edit", "erase"])
+async def test_what_was_thought_about_a_question_goes_with_its_words(store: Store, change: str):
+    question, other = message("one"), message("two")
+    first = await answered(store, question, reasoning="They ask about one.")
+    again = await answered(store, command(CommandName.REGENERATE), reasoning="One, again.", replaces=first)
+    kept = await answered(store, other, reasoning="They ask about two.")
+    async with store.unit() as unit:
+        if change == "edit":
+            assert not await unit.threads.edit(ROOM, question.id, BOB, "forged")
+            assert await unit.threads.edit(ROOM, question.id, ANN, "uno")
+        else:
+            assert not await unit.threads.erase(ROOM, question.id, BOB)
+            assert await unit.threads.erase(ROOM, question.id)
+    thoughts = [await store.archive.reasoning(each, ANN) for each in (first, again, kept)]
+    assert thoughts == ["", "", "They ask about two."]
+
+
 async def test_a_regenerated_reply_answers_the_first_question(store: Store):
     question = message("one")
     first = await answered(store, question, "old")

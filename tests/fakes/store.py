@@ -94,6 +94,7 @@ class ReplyRow:
     visibility: Visibility
     is_saved: bool = False
     revision: int = 0
+    reasoning: str = ""
 
 
 @dataclass(frozen=True)
@@ -147,6 +148,13 @@ class Tables:
         state = self.turns[row.reply.id].state if row.reply.id in self.turns else None
         is_silenced = state is State.STOPPED and row.reply.source is Source.HOUSE
         return state in (State.FAILED, State.REFUSED) or is_silenced
+
+    def rewrite(self, question: ReplyId, said: MessageRow) -> None:
+        """What was thought about the text it had is forgotten."""
+        self.messages[question] = said
+        for id_, row in self.replies.items():
+            if row.question == question:
+                self.replies[id_] = replace(row, reasoning="")
 
     def said_in(self, thread: str) -> list[MessageRow]:
         """Newest first."""
@@ -297,7 +305,7 @@ class MemoryInbox(Room):
         ]
         if said is None or not rows:
             return 0
-        self._tables.messages[id_] = replace(said, message=replace(said.message, text=text))
+        self._tables.rewrite(id_, replace(said, message=replace(said.message, text=text)))
         for row in rows:
             self._write(row, row.mark or Mark.REDO if row.status == RUNNING else row.mark)
         return len(rows)
@@ -460,7 +468,7 @@ class MemoryReplies(Room):
             row = ReplyRow(claim.id, empty, question, event.return_address, event.visibility)
             self._tables.replies.setdefault(reply.id, row)
 
-    async def save(self, reply: Reply) -> None:
+    async def save(self, reply: Reply, *, reasoning: str = "") -> None:
         row = self._tables.replies.get(reply.id)
         if row is None:
             raise NotFound
@@ -468,7 +476,7 @@ class MemoryReplies(Room):
             row.reply, text=reply.text, source=reply.source, model=reply.model, verdict=reply.verdict, parts=()
         )
         revision = max(row.revision, self._unit.last_revision(reply.id)) + 1
-        self._tables.replies[reply.id] = replace(row, reply=kept, is_saved=True, revision=revision)
+        self._tables.replies[reply.id] = replace(row, reply=kept, is_saved=True, revision=revision, reasoning=reasoning)
         for key, (voted, feedback, _) in self._tables.votes.items():
             if voted == reply.id:
                 self._tables.votes[key] = (voted, feedback, reply.model)
@@ -601,7 +609,7 @@ class MemoryThreads(Room):
         return True
 
     def _rewrite(self, said: MessageRow) -> None:
-        self._tables.messages[reply_id(said.message.thread.adapter, said.message.id)] = said
+        self._tables.rewrite(reply_id(said.message.thread.adapter, said.message.id), said)
 
 
 class MemoryUnit:
@@ -651,7 +659,8 @@ class MemoryDrafts:
         turn = self._store.tables.turns.get(reply_id)
         state = turn.state if turn and turn.state.is_final else State.DELIVERING
         reply = row.reply
-        return Draft(reply_id, row.revision, reply.text, state, "", reply.model, reply.source.value)
+        has_reasoning = bool(row.reasoning)
+        return Draft(reply_id, row.revision, reply.text, state, "", reply.model, reply.source.value, has_reasoning)
 
     async def follow(self, reply_id: ReplyId) -> AsyncGenerator[Draft, None]:
         seen = -1
@@ -719,6 +728,7 @@ class MemoryArchive:
             source=newest.reply.source.value if newest and newest.is_saved else "",
             vote=votes_of(self._store.tables, newest.reply.id, reader.key) if newest else None,
             is_before_reset=said.seq < row.reset_seq,
+            has_reasoning=bool(newest and newest.reasoning),
         )
 
     async def owns(self, thread: ThreadId, reader: Author) -> bool | None:
@@ -733,6 +743,11 @@ class MemoryArchive:
             return None
         parts = tuple(part for part, owner in self._store.tables.parts.items() if owner == reply_id)
         return replace(row.reply, parts=parts)
+
+    async def reasoning(self, reply_id: ReplyId, reader: Author) -> str | None:
+        self._store.must_be_up()
+        row = self._store.tables.replies.get(reply_id)
+        return row.reasoning if row and row.reply.asker.is_same_person(reader) else None
 
 
 class MemorySecrets:

@@ -87,12 +87,12 @@ def _refused(refusal: Refusal) -> web.Response:
 
 
 @asynccontextmanager
-async def running(server: WireServer) -> AsyncIterator[WireServer]:
+async def running(server: WireServer, port: int = 0) -> AsyncIterator[WireServer]:
     app = web.Application()
     app.add_routes([web.post("/v1/chat/completions", server.chat), web.get("/v1/models", server.list)])
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", port)
     await site.start()
     host, port = runner.addresses[0][:2]
     server.url = f"http://{host}:{port}/v1"

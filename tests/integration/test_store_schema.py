@@ -1,6 +1,7 @@
 """Migrations: up, down, safe side by side, and saying the same as core.store.tables."""
 
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -27,10 +28,13 @@ def test_an_empty_database_is_brought_to_the_newest_shape_once(empty: str):
     heard: list[str] = []
     assert schema.current(empty) == ""
     schema.upgrade_now(empty, heard.append)
-    assert schema.current(empty) == schema.head() == "0001"
-    assert heard == ["The first tables: what is said, answered, rated, queued and sealed."]
+    assert schema.current(empty) == schema.head() == "0002"
+    assert heard == [
+        "The first tables: what is said, answered, rated, queued and sealed.",
+        "What was thought before an answer, kept beside it.",
+    ]
     schema.upgrade_now(empty, heard.append)
-    assert len(heard) == 1
+    assert len(heard) == 2
 
 
 def test_migrations_say_what_the_tables_say(empty: str):
@@ -45,6 +49,19 @@ def test_what_goes_up_comes_down_and_goes_up_again(empty: str):
     assert tables(empty) == {"alembic_version"}
     schema.upgrade_now(empty)
     assert tables(empty) == before
+
+
+def test_the_release_before_can_still_write_and_its_answers_are_kept(empty: str):
+    schema.upgrade_now(empty)
+    schema.downgrade_now(empty, "0001")
+    row = "INSERT INTO replies (id, seq, thread, asker, question, about, body) VALUES (%s, 1, %s, %s, %s, 'a', 'b')"
+    with psycopg.connect(conninfo(empty)) as connection:
+        connection.execute(row, [str(uuid4()) for _ in range(4)])
+    schema.upgrade_now(empty)
+    with psycopg.connect(conninfo(empty)) as connection:
+        connection.execute(row, [str(uuid4()) for _ in range(4)])
+        kept = connection.execute("SELECT body, reasoning FROM replies").fetchall()
+    assert kept == [(b"b", None)] * 2
 
 
 def test_several_processes_may_migrate_at_once(empty: str):

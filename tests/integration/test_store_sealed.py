@@ -48,7 +48,8 @@ def dump(url: str) -> str:
 
 
 def canaries(number: int) -> dict[str, str]:
-    names = ("user", "name", "workspace", "channel", "thread", "message", "text", "address", "reply", "part", "comment")
+    where = ("user", "name", "workspace", "channel", "thread", "message", "address", "part")
+    names = (*where, "text", "reply", "thought", "comment")
     return {name: f"{CANARY}{number}{name}" for name in names}
 
 
@@ -61,7 +62,7 @@ async def fill(store: PostgresStore, number: int) -> None:
     question = message(
         word["text"], id=word["message"], author=author, thread=thread, return_address={"url": word["address"]}
     )
-    reply_id = await answered(store, question, word["reply"], State.DELIVERING, part)
+    reply_id = await answered(store, question, word["reply"], State.DELIVERING, part, reasoning=word["thought"])
     thumb = vote(part, 1, author=author, reason=word["comment"], comment=word["comment"])
     await add(store, thumb, vote(LastReplyTo(author, thread), author=author, id=word["message"] + "v"))
     async with store.unit() as unit:
@@ -87,6 +88,7 @@ async def test_a_dump_tells_nothing(open_store: OpenStore, database_url: str):
     text = dump(database_url)
     assert "INSERT INTO public.votes" in text
     assert "INSERT INTO public.drafts" in text
+    assert await store._database.fetch("SELECT count(*) FROM replies WHERE reasoning IS NOT NULL") == [(3,)]
     assert CANARY not in text
     assert CANARY.encode().hex() not in text
     in_hex = "".join(bytes.fromhex(found).decode("latin-1") for found in re.findall(r"'\\x([0-9a-f]+)'", text))
@@ -165,9 +167,11 @@ async def test_no_changed_byte_goes_unseen(open_store: OpenStore):
 async def test_a_value_moved_to_another_column_is_refused(open_store: OpenStore):
     store = await open_store()
     reply_id = await answered(store, message(), "42")
-    await store._database.fetch("UPDATE replies SET about = body")
+    await store._database.fetch("UPDATE replies SET about = body, reasoning = body")
     with pytest.raises(Unreadable):
         await store.archive.reply(reply_id, ANN)
+    with pytest.raises(Unreadable):
+        await store.archive.reasoning(reply_id, ANN)
 
 
 async def test_another_key_does_not_open_the_house(open_store: OpenStore):

@@ -121,8 +121,29 @@ function show(exchange, view) {
   patch($(".words", exchange), fresh.content);
   note(exchange, view.note);
   $(".label", exchange).textContent = view.label;
+  $(".thoughts", exchange).hidden = !view.has_reasoning;
   exchange.dataset.state = view.state;
   if (wasAtEnd) toEnd();
+}
+
+// What was thought is fetched once, when somebody wants to see it.
+async function showThoughts(exchange) {
+  const reply = exchange.dataset.reply;
+  const thought = $(".thought", exchange);
+  if (!$(".thoughts", exchange).open || thought.hasChildNodes()) return;
+  try {
+    const fetched = await fragment(`/replies/${reply}/reasoning`);
+    if (exchange.dataset.reply === reply) thought.replaceChildren(fetched);
+  } catch {
+    $(".thoughts", exchange).open = false;
+    toast(texts.not_done, true);
+  }
+}
+
+function forgetThoughts(exchange) {
+  $(".thoughts", exchange).hidden = true;
+  $(".thoughts", exchange).open = false;
+  $(".thought", exchange).replaceChildren();
 }
 
 // Only what differs is touched, so that a selection, a scrolled block or a focus survives the next words.
@@ -263,6 +284,7 @@ async function regenerate(exchange) {
     settleAt(exchange, answer);
     $(".words", exchange).replaceChildren();
     $(".label", exchange).textContent = "";
+    forgetThoughts(exchange);
     $(".said span", exchange).textContent = "";
     $(".said", exchange).hidden = true;
     $(".feedback", exchange).hidden = true;
@@ -357,7 +379,7 @@ const toEnd = () => { scroller.scrollTop = scroller.scrollHeight; };
 // ---------------------------------------------------------------------------------------------------- the side list
 
 async function fragment(url) {
-  const response = await fetch(url);
+  const response = await fetch(url, { headers: { Accept: "text/html" } });
   if (!response.ok) throw new Refusal(texts.not_done);
   const mould = document.createElement("template");
   mould.innerHTML = await response.text();
@@ -452,6 +474,10 @@ function openChat() {
     if (event.target.matches("#composer")) submit();
     else if (event.target.matches(".feedback")) sendFeedback(event.target.closest(".exchange"), event.target);
   });
+  // It does not bubble, so it is caught on its way down.
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches(".thoughts")) showThoughts(event.target.closest(".exchange"));
+  }, true);
   box.addEventListener("input", fit);
   box.addEventListener("keydown", (event) => {
     // While an input method composes, Enter chooses a word.

@@ -75,7 +75,7 @@ def connect(urls: Sequence[str], api_key: str, connect_timeout: float) -> Endpoi
         return AsyncOpenAI(base_url=url, api_key=api_key or "none", max_retries=0, http_client=http)
 
     if not urls:
-        raise Misconfigured("A remote engine needs the address of at least one server, as engine.urls.")
+        raise Misconfigured("A remote engine needs the address of at least one server, as remote.urls.")
     return Endpoints([Endpoint(shown(url), client(url)) for url in urls])
 
 

@@ -30,7 +30,7 @@ class RemoteEngine:
     """Asks the server with the fewest requests of this process under way. openai is imported by `start()`.
 
     `base_urls` end in /v1; `model` is its name there, "" for the only one they serve; `context` is in tokens, less
-    where the server says so. Seconds: `timeout` for a whole answer, `first_token_timeout` until its first piece,
+    where the server says so. Seconds: `timeout` for a whole answer, `silence` until its first piece and between two,
     `start_timeout` for the servers to come up. At most `limit` requests are under way, then it is Busy.
     `capabilities` say what the servers can do: what they cannot is not sent.
     """
@@ -44,14 +44,14 @@ class RemoteEngine:
         context: int = 8192,
         timeout: float = 300,
         connect_timeout: float = 5,
-        first_token_timeout: float = 30,
+        silence: float = 20,
         start_timeout: float = 120,
         limit: int = 128,
         capabilities: Capabilities = REMOTE,
     ) -> None:
         self._urls, self._name, self._context = tuple(base_urls), model, context
         self._api_key, self._connect_timeout, self._start_timeout = api_key, connect_timeout, start_timeout
-        self._timeout, self._first_token_timeout = timeout, first_token_timeout
+        self._timeout, self._silence = timeout, silence
         self._capabilities = replace(capabilities, exact_count=False, queue_position=False)
         self._limit, self._in_house = limit, 0
         self._endpoints: Endpoints | None = None
@@ -136,7 +136,8 @@ class RemoteEngine:
     ) -> AsyncGenerator[Delta, None]:
         """Asks one server after the other until one begins to answer; what has begun is never asked again."""
         error: EngineError = Unavailable()
-        end = asyncio.get_running_loop().time() + self._timeout
+        now = asyncio.get_running_loop().time
+        end = now() + self._timeout
         for endpoint in endpoints.in_order():
             try:
                 async with aclosing(self._asked(endpoint, request, answer, end)) as deltas:
@@ -146,7 +147,7 @@ class RemoteEngine:
             except Exception as problem:
                 if answer.is_whole:  # only the count of its tokens is missing
                     return
-                if isinstance(problem, TimeoutError) and answer.expire():
+                if isinstance(problem, TimeoutError) and now() > end - 0.05 and answer.expire():
                     return
                 found = fault(problem, endpoint.url)
                 if found.is_away or found.is_slow:
@@ -161,14 +162,15 @@ class RemoteEngine:
     ) -> AsyncGenerator[Delta, None]:
         """One server's deltas, `end` on the loop's clock. However it ends, the connection is closed or given back."""
         now = asyncio.get_running_loop().time
-        first = min(end, now() + self._first_token_timeout)
+        first = min(end, now() + self._silence)
         create: Any = endpoint.client.chat.completions.create
         with endpoint.busy():
             chunks = await _by(first, create(**request))
             answer.begin()
             try:
                 while not answer.is_stopped:
-                    limit = now() + GRACE if answer.is_whole else end if answer.has_begun else first
+                    next_ = min(end, now() + self._silence) if answer.has_begun else first
+                    limit = now() + GRACE if answer.is_whole else next_
                     chunk = await _by(limit, anext(chunks, None))
                     if chunk is None:
                         break

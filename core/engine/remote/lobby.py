@@ -73,7 +73,7 @@ def _chosen(url: str, models: dict[str, Any], name: str) -> Served:
         return _chosen(url, models, next(iter(models)))
     has = ", ".join(sorted(models)) or "none"
     wanted = f"does not have the model {name!r}" if name else "has not exactly one model"
-    raise Misconfigured(f"{url} {wanted}. It has: {has}. Name one of them as engine.model.")
+    raise Misconfigured(f"{url} {wanted}. It has: {has}. Name one of them as remote.model.")
 
 
 def _context(model: Any) -> int | None:

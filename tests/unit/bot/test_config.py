@@ -76,6 +76,14 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
         ("server:\n port: 1\n  host: x\n", 3, "not valid YAML"),
         ("server:\n  8080: x\n", 2, "names are words"),
         ("console:\n  allowed_hosts: chat.example.com\n", 2, "must be a list"),
+        ("engine:\n  quantisation: 4bit\n", 2, "must be one of 'none', 'nf4' or 'int8'"),
+        ("engine:\n  step_seconds: 0\n", 2, "must be more than 0"),
+        ("engine:\n  kept_mb: lots\n", 2, "must be a whole number"),
+        ("engine:\n  backend: cluster\n", 2, "'local', 'remote' or 'echo'"),
+        ("remote:\n  url: [http://gpu-1:8000/v1]\n", 2, "Did you mean `urls`?"),
+        ("remote:\n  urls: http://gpu-1:8000/v1\n", 2, "must be a list"),
+        ("remote:\n  urls: [gpu-1:8000]\n", 2, "such as http://gpu-1:8000/v1"),
+        ("remote:\n  api_key: sk\n", 2, "PARLEY_ENGINE_KEY"),
         ("engine:\n  device: gpu\n", 2, "must be auto, cpu, mps, cuda"),
         ("data_dir: 5\n", 1, "path of a folder"),
     ],
@@ -123,6 +131,27 @@ def test_production_refuses_to_start_without_a_key_and_a_database(tmp_path, monk
     monkeypatch.setenv("PARLEY_KEYS", "1:x")
     monkeypatch.setenv("DATABASE_URL", "postgresql://x/y")
     assert load(path).settings.production
+
+
+def test_a_remote_engine_needs_a_server(tmp_path, monkeypatch):
+    path = _file(tmp_path, "engine:\n  backend: remote\n")
+    assert "remote.urls" in _problem(path)
+    monkeypatch.setenv("PARLEY_REMOTE__URLS", '["http://gpu-1:8000/v1", "https://gpu-2/v1"]')
+    assert load(path).settings.remote.urls == ("http://gpu-1:8000/v1", "https://gpu-2/v1")
+
+
+def test_a_password_in_a_servers_address_is_refused_and_not_repeated(tmp_path):
+    problem = _problem(_file(tmp_path, "remote:\n  urls: ['http://me:hunter2@gpu-1:8000/v1']\n"))
+    assert "gpu-1:8000/v1 is none" in problem
+    assert "hunter2" not in problem
+
+
+def test_the_key_for_the_servers_is_a_secret(monkeypatch):
+    monkeypatch.setenv("PARLEY_ENGINE_KEY", "sk-hidden")
+    loaded = load()
+    assert loaded.secrets.engine_key == "sk-hidden"
+    assert "hidden" not in repr(loaded)
+    assert config.unknown_variables() == ()
 
 
 def test_a_door_open_to_others_needs_tokens(tmp_path):

@@ -1,5 +1,6 @@
 """Choosing a model changes one line of app.yaml and nothing else."""
 
+import asyncio
 import re
 from dataclasses import replace
 from io import StringIO
@@ -16,6 +17,8 @@ from bot.config import Config, HouseSecrets, Settings
 from bot.texts import speak
 from core.engine import demo_folder
 from core.errors import Misconfigured, NotFound
+from tests.fakes.wire import WireServer, running
+from tests.server import free_port
 
 
 @pytest.fixture
@@ -54,6 +57,18 @@ def test_using_a_model_changes_one_line(here, before, after):
     assert model.use(replace(here, file=file if before else None), "org/m") == file
     assert file.read_text() == after
     assert configuration.load(file).settings.engine.model == "org/m"
+
+
+def test_a_coder_is_chosen_beside_the_model(here):
+    _put(here.data_dir / "models" / "org" / "m")
+    file = Path("app.yaml")
+    file.write_text('engine:\n  model: demo\n  coder: ""  # a second one\n')
+    model.use(replace(here, file=file), "org/m", "coder")
+    assert file.read_text() == "engine:\n  model: demo\n  coder: org/m  # a second one\n"
+    chosen = Settings(data_dir=here.settings.data_dir, engine={"coder": "org/m"})
+    _, demo, coder, _ = model.table(replace(here, settings=chosen))
+    assert demo.startswith("*  demo ")
+    assert coder.startswith("*  org/m ")
 
 
 def test_a_folder_with_marks_in_its_name_is_written_so_that_it_is_read_again(here, tmp_path):
@@ -113,7 +128,7 @@ def test_the_list_marks_the_model_that_answers_and_says_what_each_needs(here):
     assert demo.split()[2:7] == ["6", "MB", "32", "MB", "–"]  # it is too small to be worth rounding
     assert other.startswith("   org/some-model ")
     assert other.count("–") == 2  # nothing is known of it
-    assert f"one conversation of {model.CONTEXT} tokens" in free
+    assert f"one conversation of {here.settings.engine.context} tokens" in free
 
 
 def test_the_list_is_as_straight_in_chinese(here):
@@ -124,6 +139,26 @@ def test_the_list_is_as_straight_in_chinese(here):
         speak("en")
     before = heads[: heads.index("文件夹")]
     assert cell_len(before) == demo.index(str(demo_folder()))
+
+
+async def checked(config: Config) -> tuple[int, str]:
+    said = StringIO()
+    status = await examine(config, Console(file=said, width=200), production=False)
+    return status, said.getvalue()
+
+
+async def test_the_check_asks_the_servers(here):
+    urls = {"urls": [f"http://127.0.0.1:{free_port()}/v1"], "model": "a-model"}
+    spare = replace(here, settings=Settings(data_dir=here.data_dir, remote=urls))
+    first = replace(here, settings=Settings(data_dir=here.data_dir, engine={"backend": "remote"}, remote=urls))
+    (_, as_spare), (status, as_first) = await asyncio.gather(checked(spare), checked(first))
+    assert re.search(r"• +model servers +No model server answered at http", as_spare)
+    assert re.search(r"✗ +model servers +No model server answered at http", as_first)
+    assert status == 1
+    async with running(WireServer()) as server:
+        there = Settings(data_dir=here.data_dir, engine={"backend": "remote"}, remote={"urls": [server.url]})
+        _, text = await checked(replace(here, settings=there))
+    assert f"✓ model servers {server.url} answers as a-model" in re.sub(" +", " ", text)
 
 
 async def test_the_check_says_what_the_model_needs(here, tmp_path):

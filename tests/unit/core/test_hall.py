@@ -5,18 +5,19 @@ from datetime import UTC, datetime
 import pytest
 
 from core.access import Access, Rule
-from core.answer import within_context
+from core.answer import answer_with, within_context
 from core.commands import command_of, understood
 from core.errors import Busy, NotStored, trace
 from core.history import within_budget
 from core.language import language_of
-from core.manuscript import Manuscript
+from core.manuscript import MAX_REASONING, Manuscript
 from core.message import (
     Ask,
     Author,
     Command,
     CommandName,
     Message,
+    Reasoning,
     Replace,
     Reply,
     ReplyId,
@@ -29,9 +30,10 @@ from core.message import (
     Verdict,
     Written,
 )
-from core.ports import Exchange, State
+from core.ports import Delta, Exchange, State
 from core.texts import _TEXTS, say
 from core.turn import SamplingParams, Turn, compose
+from tests.fakes.engine import ScriptedEngine
 
 THREAD = ThreadId("console", "local", "web", "t1")
 ADA = Author("console", "local", "ada")
@@ -161,6 +163,21 @@ async def test_a_middleware_may_answer_by_itself():
     assert [chunk async for chunk in compose([cached], _echo)(TURN)] == [Text("from the cache", Source.CACHE)]
 
 
+async def test_what_is_thought_is_told_apart_from_what_is_said():
+    script = [Delta(reasoning="Six by "), Delta("4", reasoning="nine."), Delta("2", finish="stop", model="deep@1")]
+    engine = ScriptedEngine(script)
+    await engine.start()
+    chunks = [chunk async for chunk in answer_with(engine)(TURN)]
+    assert chunks[:-1] == [
+        Status(StatusKind.THINKING),
+        Reasoning("Six by "),
+        Reasoning("nine."),
+        Text("4"),
+        Text("2"),
+    ]
+    assert isinstance(chunks[-1], Written)
+
+
 def test_the_answer_leaves_half_of_the_context_to_the_question():
     assert within_context(SamplingParams(max_new_tokens=1024), 512).max_new_tokens == 256
     assert within_context(SamplingParams(max_new_tokens=100), 512).max_new_tokens == 100
@@ -214,6 +231,49 @@ def _written(*chunks):
 def test_a_manuscript_adds_up_and_takes_back():
     manuscript = _written(Text("a"), Text("b"), Replace("c"), Text("d", Source.HOUSE))
     assert (manuscript.text, manuscript.source) == ("cd", Source.MODERATION)
+
+
+def test_what_is_thought_is_never_counted_as_the_answer():
+    manuscript = _written(Reasoning("Six by "), Reasoning("nine.\n"))
+    assert (manuscript.text, manuscript.reasoning, manuscript.thought) == ("", "Six by nine.\n", "Six by nine.")
+    assert manuscript.is_empty
+    assert manuscript.source is None
+    reply = Reply(id=ReplyId("1"), thread=THREAD, asker=ADA, in_reply_to="m1")
+    assert manuscript.fill(reply).text == ""
+
+
+def test_what_was_thought_is_taken_back_with_what_was_said():
+    taken_back = _written(Reasoning("Six by nine."), Text("42"), Replace("43"))
+    assert (taken_back.text, taken_back.thought) == ("43", "")
+    assert _written(Reasoning("a"), Replace("b"), Reasoning("c")).thought == "c"
+
+
+async def test_what_a_model_thought_that_gave_way_to_another_is_forgotten():
+    script = [Delta(reasoning="Wrong."), Delta("4"), Delta(reasoning="Right.", is_anew=True), Delta("42")]
+    engine = ScriptedEngine(script)
+    await engine.start()
+    manuscript = _written(*[chunk async for chunk in answer_with(engine)(TURN)])
+    assert (manuscript.text, manuscript.thought) == ("42", "Right.")
+
+
+def test_thinking_without_a_thought_leaves_none():
+    assert _written(Reasoning("\n\n"), Text("42")).thought == ""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "thought"),
+    [(Verdict.CLEAN, "Hm."), (Verdict.FLAGGED, "Hm."), (Verdict.MASKED, ""), (Verdict.REFUSED, "")],
+)
+def test_what_moderation_changed_is_not_said_by_the_thought_before_it(verdict, thought):
+    assert _written(Reasoning("Hm."), Text("42"), Screened(verdict)).thought == thought
+
+
+@pytest.mark.parametrize("size", [1000, MAX_REASONING, MAX_REASONING + 1])
+def test_a_thought_without_end_is_cut(size):
+    endless = _written(*[Reasoning("思" * size)] * (MAX_REASONING // size + 2))
+    assert endless.thought == "思" * (MAX_REASONING - 1) + "…"
+    assert _written(Reasoning(endless.thought)).thought == endless.thought
+    assert len(_written(Reasoning("思" * MAX_REASONING)).thought) == MAX_REASONING
 
 
 def test_a_manuscript_knows_how_it_ends():

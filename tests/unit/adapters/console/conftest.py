@@ -30,6 +30,7 @@ class MemoryHouse:
         self.events: list[Event] = []
         self.entries_of: dict[ThreadId, list[Entry]] = {}
         self.drafts: dict[ReplyId, Draft] = {}
+        self.thoughts: dict[ReplyId, str] = {}
         self.grown = asyncio.Condition()
         self.is_away = False
         self.model: Model | None = Model("echo", "echo-1", 1024, is_demo=True)
@@ -79,7 +80,12 @@ class MemoryHouse:
             self._change(
                 draft.reply_id,
                 lambda entry: replace(
-                    entry, state=draft.state, answer=draft.text, model=draft.model, source=draft.source
+                    entry,
+                    state=draft.state,
+                    answer=draft.text,
+                    model=draft.model,
+                    source=draft.source,
+                    has_reasoning=draft.has_reasoning,
                 ),
             )
             self.grown.notify_all()
@@ -133,16 +139,32 @@ class MemoryHouse:
                     return Reply(id=reply_id, thread=thread, asker=entry.asker, in_reply_to=entry.message_id)
         return None
 
+    async def reasoning(self, reply_id: ReplyId, reader: Author) -> str | None:
+        if self.is_away:
+            raise NotStored
+        return self.thoughts.get(reply_id, "") if await self.reply(reply_id, reader) else None
+
     # What the tests do with it
 
-    async def answer(self, reply_id: ReplyId, *texts: str, state: State = State.DONE, source: str = "engine") -> None:
+    async def answer(
+        self,
+        reply_id: ReplyId,
+        *texts: str,
+        state: State = State.DONE,
+        source: str = "engine",
+        thought: str = "",
+    ) -> None:
         """The reply grows through these texts and ends in `state`."""
         for text in texts[:-1]:
             await self._revise(reply_id, text, State.ANSWERING, source)
-        await self._revise(reply_id, texts[-1], state, source)
+        self.thoughts[reply_id] = thought
+        await self._revise(reply_id, texts[-1], state, source, has_reasoning=bool(thought))
 
-    async def _revise(self, reply_id: ReplyId, text: str, state: State, source: str) -> None:
-        await self.save(Draft(reply_id, self._revision(reply_id) + 1, text, state, model="echo", source=source))
+    async def _revise(
+        self, reply_id: ReplyId, text: str, state: State, source: str, *, has_reasoning: bool = False
+    ) -> None:
+        revision = self._revision(reply_id) + 1
+        await self.save(Draft(reply_id, revision, text, state, "", "echo", source, has_reasoning))
         await asyncio.sleep(0.01)
 
 

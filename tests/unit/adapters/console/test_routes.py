@@ -6,10 +6,12 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
+from typing import Any
 
 import pytest
 
 from adapters.console.assets import assets
+from core.errors import NotStored
 from core.message import Command, CommandName, Feedback, Message, ReplyId
 from core.ports import State
 
@@ -81,7 +83,7 @@ async def answering(house):
     await asyncio.gather(*tasks)
 
 
-async def events_of(response) -> list[tuple[str, dict[str, str]]]:
+async def events_of(response) -> list[tuple[str, dict[str, Any]]]:
     blocks = (await response.text()).split("\n\n")
     lines = [block.split("\n") for block in blocks if block.startswith("event:")]
     return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in lines]
@@ -294,6 +296,105 @@ async def test_whoever_leaves_early_leaves_the_answer_alone(visit, house, caplog
     await house.answer(ReplyId(asked["reply_id"]), "Hello.")
     assert (await (await visit.get(f"/threads/{asked['thread']}")).json())["entries"][0]["answer"] == "Hello."
     assert not caplog.records
+
+
+# ----------------------------------------------------------------------------------------------------------- reasoning
+
+THOUGHT = "They greet me.\n\nSo I *greet* <them>."
+
+
+@pytest.fixture
+async def thinking(house):
+    """Every question is answered with a greeting, after a thought."""
+    tasks = set()
+
+    async def accept(events, accept=house.accept):
+        receipts = await accept(events)
+        for receipt in receipts:
+            tasks.add(asyncio.create_task(house.answer(receipt.reply_id, "Hello.", thought=THOUGHT)))
+        return receipts
+
+    house.accept = accept
+    yield
+    await asyncio.gather(*tasks)
+
+
+@pytest.mark.parametrize("asked", [{}, {"reasoning": False}, {"reasoning": None}])
+async def test_what_was_thought_does_not_come_unasked(thinking, visit, asked):
+    answer = await (await visit.post("/chat", {"prompt": "Hi", **asked})).json()
+    assert answer["response"] == "Hello."
+    assert "reasoning" not in answer
+    streamed = await visit.post("/chat", {"prompt": "Hi", **asked}, Accept="text/event-stream")
+    assert "greet" not in await streamed.text()
+
+
+async def test_what_was_thought_comes_with_the_answer_on_request(thinking, visit):
+    answer = await (await visit.post("/chat", {"prompt": "Hi", "reasoning": True})).json()
+    assert (answer["response"], answer["reasoning"]) == ("Hello.", THOUGHT)
+    streamed = await visit.post("/chat", {"prompt": "Hi", "reasoning": True}, Accept="text/event-stream")
+    name, data = (await events_of(streamed))[-1]
+    assert (name, data["response"], data["reasoning"]) == ("done", "Hello.", THOUGHT)
+    again = await visit.post("/regenerate", {"reply_id": answer["reply_id"], "reasoning": True})
+    assert (await again.json())["reasoning"] == THOUGHT
+
+
+async def test_where_nothing_was_thought_nothing_is_told(answering, visit):
+    answer = await (await visit.post("/chat", {"prompt": "Hi", "reasoning": True})).json()
+    assert (answer["response"], answer["reasoning"]) == ("You said Hi.", "")
+    read = await visit.get(f"/replies/{answer['reply_id']}/reasoning")
+    assert await read.json() == {"reply_id": answer["reply_id"], "reasoning": ""}
+
+
+async def test_what_was_thought_is_read_later_as_text_and_as_html(thinking, visit):
+    answer = await (await visit.post("/chat", {"prompt": "Hi"})).json()
+    path = f"/replies/{answer['reply_id']}/reasoning"
+    assert (await (await visit.get(path)).json())["reasoning"] == THOUGHT
+    fragment = await visit.get(path, Accept="text/html")
+    assert await fragment.text() == "<p>They greet me.</p>\n<p>So I <em>greet</em> &lt;them&gt;.</p>\n"
+    assert "default-src 'none'" in fragment.headers["Content-Security-Policy"]
+    assert fragment.headers["Cache-Control"] == "no-store"
+
+
+async def test_what_was_thought_is_its_askers_alone(thinking, visit, stranger):
+    answer = await (await visit.post("/chat", {"prompt": "Hi"})).json()
+    await stranger.get("/threads")
+    for reply_id in (answer["reply_id"], "0" * 32, "x"):
+        for accept in ("*/*", "text/html"):
+            read = await stranger.get(f"/replies/{reply_id}/reasoning", Accept=accept)
+            assert (read.status, (await read.json())["code"]) == (404, "no_reply")
+
+
+async def test_an_outage_after_the_answer_leaves_what_was_thought_to_be_read_later(thinking, visit, house, monkeypatch):
+    async def away(reply_id, reader):
+        raise NotStored
+
+    monkeypatch.setattr(house, "reasoning", away)
+    response = await visit.post("/chat", {"prompt": "Hi", "reasoning": True})
+    assert response.status == 202
+    reply_id = (await response.json())["reply_id"]
+    assert (await visit.get(f"/replies/{reply_id}/reasoning")).status == 503
+
+
+@pytest.mark.parametrize("wrong", ["true", 1, 0, "", [], {}])
+async def test_a_wish_that_is_neither_true_nor_false_is_refused(visit, house, wrong):
+    response = await visit.post("/chat", {"prompt": "Hi", "reasoning": wrong})
+    assert (response.status, (await response.json())["code"]) == (422, "not_a_boolean")
+    assert not house.events
+
+
+@pytest.mark.parametrize(("language", "label"), [("en-US", "How this was thought through"), ("zh-CN", "思考过程")])
+async def test_the_page_offers_what_was_thought_and_holds_none_of_it(visit, house, language, label):
+    asked, plain = await visit.ask("Hi"), await visit.ask("Ho")
+    following = asyncio.create_task(visit.get(asked["events"]))
+    await house.answer(ReplyId(asked["reply_id"]), "Hello.", thought=THOUGHT)
+    await house.answer(ReplyId(plain["reply_id"]), "Hello.")
+    name, data = (await events_of(await following))[-1]
+    assert (name, data["has_reasoning"]) == ("done", True)
+    page = await (await visit.get(f"/t/{asked['thread']}", **{"Accept-Language": language})).text()
+    assert '<details class="thoughts">' in page
+    assert label in page
+    assert "They greet me" not in page
+    assert '<details class="thoughts">' not in await (await visit.get(f"/t/{plain['thread']}")).text()
 
 
 # ---------------------------------------------------------------------------------------- what belongs to others

@@ -283,9 +283,14 @@ async def test_a_whole_answer_counts_though_its_usage_never_comes(monkeypatch):
 
 
 async def test_a_server_that_hangs_before_its_first_word_is_given_up():
-    async with asking(
-        server := WireServer([piece(role="assistant"), asyncio.Event()]), first_token_timeout=0.1
-    ) as engine:
+    async with asking(server := WireServer([piece(role="assistant"), asyncio.Event()]), silence=0.1) as engine:
+        with pytest.raises(Unavailable, match="too long"):
+            await ask(engine)
+        await asyncio.wait_for(server.left.wait(), 5)
+
+
+async def test_a_server_that_falls_silent_in_the_middle_of_an_answer_is_given_up():
+    async with asking(server := WireServer([piece("Once upon"), asyncio.Event()]), silence=0.1) as engine:
         with pytest.raises(Unavailable, match="too long"):
             await ask(engine)
         await asyncio.wait_for(server.left.wait(), 5)

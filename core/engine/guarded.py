@@ -1,0 +1,146 @@
+"""An engine behind its breaker, whose doings are counted."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+
+from core.engine.breaker import Breaker, Circuit
+from core.errors import Busy, EngineError, Malformed, TooLong, Unavailable, trace
+from core.message import NO_USAGE
+from core.ports import Capabilities, Conversation, Delta, Engine, Metrics, Model
+from core.turn import SamplingParams
+
+log = logging.getLogger(__name__)
+
+
+class Guarded:
+    """Passes everything on to `engine`, known as `name` to the operator; while its breaker is open, it is Unavailable.
+
+    Only Unavailable and what nobody expected count as failures: who is Busy lives, and a bad request is the asker's.
+    Several chains may hold it: starting and stopping it again does nothing.
+    """
+
+    def __init__(self, engine: Engine, name: str, metrics: Metrics, breaker: Breaker | None = None) -> None:
+        self.name = name
+        self._engine, self._metrics, self._breaker = engine, metrics, breaker or Breaker()
+        self._starting, self._is_started = asyncio.Lock(), False
+        self._waiting: set[_Request] = set()
+
+    @property
+    def model(self) -> Model:
+        return self._engine.model
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._engine.capabilities
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether a question would be tried on it."""
+        is_sound: bool = getattr(self._engine, "is_healthy", True)
+        return self._is_started and is_sound and self._breaker.circuit is not Circuit.OPEN
+
+    async def start(self) -> None:
+        async with self._starting:
+            if not self._is_started:
+                await self._engine.start()
+                self._is_started = True
+                self._show()
+
+    async def stop(self) -> None:
+        self._is_started = False
+        await self._engine.stop()
+
+    async def count(self, conversation: Conversation) -> int:
+        return await self._engine.count(conversation)
+
+    async def stream(self, conversation: Conversation, params: SamplingParams) -> AsyncGenerator[Delta, None]:
+        """Raises Unavailable, Busy, Malformed or TooLong and nothing else."""
+        if not self._is_started:
+            raise Unavailable
+        with self._tried() as request:
+            async with aclosing(self._engine.stream(conversation, params)) as deltas:
+                async for delta in deltas:
+                    request.hear(delta)
+                    yield delta
+
+    @contextmanager
+    def _tried(self) -> Iterator["_Request"]:
+        """Tells the breaker and the metrics how the request ends."""
+        try:
+            request = _Request(self.name, self._metrics, self._breaker, self._breaker.admit(), self._waiting)
+        except Unavailable:
+            self._metrics.count("engine_requests", engine=self.name, outcome="turned_away")
+            raise
+        try:
+            yield request
+        except (Busy, Malformed, TooLong) as error:
+            request.end("busy" if isinstance(error, Busy) else "refused")
+            raise
+        except EngineError:
+            request.end("failed")
+            raise
+        except Exception as error:
+            log.error("The engine %s failed in a way nobody expected: %s", self.name, trace(error))
+            request.end("failed")
+            raise Unavailable from None
+        finally:
+            request.end("cancelled")  # where it has not ended otherwise, nobody listens any more
+            self._show()
+
+    def _show(self) -> None:
+        self._metrics.gauge("engine_breaker", self._breaker.circuit, engine=self.name)
+
+
+@dataclass(eq=False)
+class _Request:
+    """One request and what becomes of it; `waiting` holds those that were told nothing yet."""
+
+    engine: str
+    metrics: Metrics
+    breaker: Breaker
+    admitted: int
+    waiting: "set[_Request]"
+    began: float = field(default_factory=monotonic)
+    outcome: str = ""
+
+    def __post_init__(self) -> None:
+        self._wait(self.waiting.add)
+
+    def hear(self, delta: Delta) -> None:
+        """Notes the first word and the last."""
+        if self in self.waiting and (delta.text or delta.reasoning or delta.tool_call or delta.finish):
+            self.breaker.speak(self.admitted)
+            self.metrics.observe("engine_first_token_seconds", monotonic() - self.began, engine=self.engine)
+            self._wait(self.waiting.discard)
+        if delta.finish:
+            self._spend(delta)
+            self.end("timeout" if delta.finish == "timeout" else "answered")
+
+    def end(self, outcome: str) -> None:
+        """How it ended; only the first of several ends counts."""
+        if self.outcome:
+            return
+        self.outcome = outcome
+        match outcome:
+            case "answered" | "timeout":
+                self.breaker.succeed(self.admitted)
+            case "failed":
+                self.breaker.fail(self.admitted)
+            case _:
+                self.breaker.withdraw(self.admitted)
+        self.metrics.count("engine_requests", engine=self.engine, outcome=outcome)
+        self._wait(self.waiting.discard)
+
+    def _spend(self, delta: Delta) -> None:
+        usage, reused = delta.usage or NO_USAGE, delta.timings.reused if delta.timings else 0
+        kinds = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens, "reused": reused}
+        for kind, tokens in kinds.items():
+            self.metrics.count("engine_tokens", tokens, engine=self.engine, kind=kind)
+
+    def _wait(self, change: "Callable[[_Request], None]") -> None:
+        change(self)
+        self.metrics.gauge("engine_waiting", len(self.waiting), engine=self.engine)

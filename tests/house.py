@@ -1,0 +1,27 @@
+"""A whole house in this process, on a real database, with an engine that says what it was told to."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bot import config
+from bot.app import open_house
+from core.ports import Engine
+from core.store import Keys
+from tests.postgres import database
+from tests.server import free_port
+
+
+@asynccontextmanager
+async def house_with(engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """Its address, on the loopback interface."""
+    port = free_port()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PARLEY_SERVER__PORT", str(port))
+    monkeypatch.setenv("PARLEY_KEYS", Keys.generate().dump())
+    with database() as url:
+        monkeypatch.setenv("DATABASE_URL", url)
+        async with open_house(config.load(), lambda step: None, engine=engine):
+            yield f"http://127.0.0.1:{port}"
