@@ -103,14 +103,15 @@ class SlotCache(Cache):
     ) -> tuple[Tensor, Tensor]:
         """Called by each layer with `[n, heads, width, dim]`; gives back `[n, heads, length, dim]`, views."""
         if layer_idx == len(self._keys):
-            self._keys.append(self._room(key_states, self._capacity))
-            self._values.append(self._room(value_states, self._capacity))
+            keys, values = (self._room(states, self._capacity) for states in (key_states, value_states))
+            self._keys.append(keys)
+            self._values.append(values)
         return self._write(self._keys[layer_idx], key_states), self._write(self._values[layer_idx], value_states)
 
     def move(self, source: int, target: int) -> None:
         """Row `source` becomes row `target`."""
         length = self.lengths[source]
-        for tensor in (*self._keys, *self._values):
+        for tensor in (*self._keys, *self._values) if length else ():  # a row nobody wrote to may not exist yet
             tensor[target, :, :length] = tensor[source, :, :length]
         self.lengths[target] = length
         self.clear(source)
@@ -137,7 +138,7 @@ class SlotCache(Cache):
 
     def clear(self, row: int) -> None:
         """Nothing is left of what stood in it."""
-        for tensor in (*self._keys, *self._values):
+        for tensor in (*self._keys, *self._values) if self.lengths[row] else ():
             tensor[row, :, : self.lengths[row]] = 0
         self.lengths[row] = 0
 

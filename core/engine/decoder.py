@@ -63,6 +63,7 @@ class Decoder:
     def _logits(self, shape: Shape) -> Tensor:
         if self._generation != self._cache.generation:  # the cache has moved, and what was recorded reads the old one
             self._graphs.clear()
+            self._pool = None
             self._generation = self._cache.generation
         if shape not in self._graphs and self._records:
             self._record(shape)

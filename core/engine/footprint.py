@@ -9,7 +9,7 @@ from typing import Any
 from core.engine.weights import SMALL, Weights, count
 from core.errors import Misconfigured
 
-_TOKENS = 512
+_TOKENS = 1024
 """How many tokens a step works on, at most about."""
 
 _LOGITS = 64
@@ -84,7 +84,7 @@ def check_fits(name: str, footprint: Footprint, context: int, free: int) -> None
 
 
 def needs(folder: Path, context: int) -> dict[str, int]:
-    """The least memory a model takes as it is, and where that spares something as nf4; empty where it is unknown."""
+    """The least memory a model takes as it is, and where that spares something rounded; empty where it is unknown."""
     try:
         config: dict[str, Any] = json.loads((folder / "config.json").read_bytes())
         shape = config.get("text_config", config)
@@ -92,7 +92,7 @@ def needs(folder: Path, context: int) -> dict[str, int]:
         if not (weights := count(folder, shape)):
             return {}
         is_small = weights.size(4) <= SMALL
-        kinds = ("none",) if is_small or not weights.linear else ("none", "nf4")
+        kinds = ("none",) if is_small or not weights.linear else ("none", "int8", "nf4")
         itemsize = 4 if is_small else 2
         return {kind: Footprint(shape, weights, itemsize, kind).need(context) for kind in kinds}
     except (KeyError, TypeError, ValueError, OSError):

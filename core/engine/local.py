@@ -10,7 +10,7 @@ from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from core.errors import Busy, EngineError, Unavailable
+from core.errors import Busy, EngineError, Misconfigured, Unavailable, trace
 from core.ports import Capabilities, Conversation, Delta, Model
 from core.turn import SamplingParams, Utterance
 
@@ -37,7 +37,8 @@ class LocalEngine:
     `slots` answers are generated at once and `max_waiting` requests may wait for a slot; `threads` are processor
     threads, 0 for as many as suit the model; `context` bounds, in tokens, what is read and written together where the
     model itself would allow more. What a thread's conversation left in the cache is kept for its next turn: `kept_mb`
-    megabytes at most (None for what suits the memory there is), `kept_seconds` long.
+    megabytes at most (None for what suits the memory there is), `kept_seconds` long. Where other models have to live
+    here too, `share` of the free memory is for this one.
     An answer may take `request_seconds`, a single step of the model `step_seconds`: then it hangs, and is restarted.
     """
 
@@ -53,6 +54,7 @@ class LocalEngine:
         max_waiting: int = 96,
         threads: int = 0,
         context: int = 8192,
+        share: float = 1.0,
         kept_mb: int | None = None,
         kept_seconds: float = 1800,
         request_seconds: float = 600,
@@ -61,7 +63,7 @@ class LocalEngine:
         self._source = str(source)
         self._how = {"device": device, "dtype": dtype, "quantisation": quantisation, "device_map": device_map}
         self._slots, self._limit, self._threads, self._context = slots, slots + max_waiting, threads, context
-        self._kept_mb, self._kept_seconds = kept_mb, kept_seconds
+        self._share, self._kept_mb, self._kept_seconds = share, kept_mb, kept_seconds
         self._request_seconds, self._step_seconds = request_seconds, step_seconds
         self._in_house = 0
         self._live: set[Sequence] = set()
@@ -117,6 +119,8 @@ class LocalEngine:
         if running and thread:
             running.scheduler.close()
             await asyncio.to_thread(thread.join, self._step_seconds)
+        for sequence in tuple(self._live):
+            sequence.tell(Unavailable())
 
     async def stream(self, conversation: Conversation, params: SamplingParams) -> AsyncGenerator[Delta, None]:
         """Raises Unavailable, Busy, Malformed or TooLong before the first delta, Unavailable also later."""
@@ -166,7 +170,7 @@ class LocalEngine:
             self._in_house -= 1
 
     async def _warm_up(self) -> None:
-        conversation = Conversation("", (Utterance("user", "Hello"),))
+        conversation = Conversation("", (Utterance("user", "Hello! " * 16),))  # long enough to tell how fast it is read
         async with aclosing(self.stream(conversation, SamplingParams(temperature=0, max_new_tokens=2))) as deltas:
             async for _ in deltas:
                 pass
@@ -196,10 +200,20 @@ class LocalEngine:
             log.error("The engine does not recover (%s); this process must be started anew.", why)
         else:
             log.error("The engine is started again: %s. Its %d answers are given up.", why, len(self._live))
-            running = self._running = self._set_up(lost.checkpoint, asyncio.get_running_loop())
-            self._thread = self._begin(running.run)
         for sequence in tuple(self._live):
             sequence.tell(_given_up())
+        lost.release()
+        if not self._is_broken:
+            self._begin_anew(lost.checkpoint)
+
+    def _begin_anew(self, checkpoint: "Checkpoint") -> None:
+        try:
+            running = self._running = self._set_up(checkpoint, asyncio.get_running_loop())
+        except Exception as error:
+            log.error("The engine cannot be started again: %s", trace(error))
+            self._is_broken = True
+        else:
+            self._thread = self._begin(running.begin)
 
     # ------------------------------------------------------------------------- its own thread, which owns the model
 
@@ -219,9 +233,18 @@ class LocalEngine:
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> "Running":
         from core.engine.checkpoint import load
+        from core.engine.shortage import is_short_of_memory
 
         running = self._set_up(load(self._source, context=self._context, **self._how), loop)
-        running.warm_up()
+        try:
+            running.warm_up()
+        except Exception as error:
+            if not is_short_of_memory(error):
+                raise
+            raise Misconfigured(
+                f"The model {self._source} is loaded, and there is no memory left to work with. Set engine.slots or "
+                "engine.context lower."
+            ) from error
         return running
 
     def _set_up(self, checkpoint: "Checkpoint", loop: asyncio.AbstractEventLoop) -> "Running":
@@ -231,6 +254,7 @@ class LocalEngine:
             checkpoint,
             lambda told: _call(loop, _tell, told),
             slots=self._slots,
+            share=self._share,
             threads=self._threads,
             kept=None if self._kept_mb is None else self._kept_mb * 2**20,
             kept_seconds=self._kept_seconds,

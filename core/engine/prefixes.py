@@ -1,5 +1,6 @@
 """What was read before and need not be read again: a thread's conversation, and the head that all threads share."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from collections.abc import Sequence as Tokens
@@ -10,6 +11,9 @@ from torch import Tensor
 
 from core.engine.cache import SlotCache
 from core.engine.sequence import Sequence
+from core.engine.shortage import is_short_of_memory
+
+log = logging.getLogger(__name__)
 
 Key = str | tuple[int, ...]
 """A thread, or the tokens of a head."""
@@ -74,6 +78,7 @@ class Prefixes:
 
     def keep(self, sequence: Sequence, cache: SlotCache, row: int) -> None:
         """Called when the sequence leaves its row: what it has read is what its thread will ask about next."""
+        self.expire()
         if sequence.thread and (length := cache.lengths[row]) >= LEAST:
             self._keep(sequence.thread, sequence.tokens[:length], cache, row)
 
@@ -97,7 +102,15 @@ class Prefixes:
             return
         while self.size + size > self._limit:
             self._give_up(next(iter(self._kept)))
-        self._kept[key] = Prefix(tokens, cache.copied(row, len(tokens)), self._clock())
+        try:
+            layers = cache.copied(row, len(tokens))
+        except Exception as error:
+            if not is_short_of_memory(error):
+                raise
+            log.warning("There was no memory to keep what was read; what was kept before is given up.")
+            self.drop()
+            return
+        self._kept[key] = Prefix(tokens, layers, self._clock())
         self.size += size
 
     def _give_up(self, key: Key) -> None:

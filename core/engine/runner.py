@@ -13,18 +13,18 @@ from core.engine.fusion import fuse_rotation
 class Runner:
     """Owns the network and its cache. Belongs to one thread.
 
-    On a GPU the cache gets its memory at once, for so many full `contexts`, and decoding is recorded as CUDA graphs.
+    On a GPU decoding is recorded as CUDA graphs, and where `is_reserved` the cache has all its memory from the start.
     """
 
-    def __init__(self, network: Any, slots: int, context: int, *, contexts: int = 0) -> None:
+    def __init__(self, network: Any, slots: int, context: int, *, is_reserved: bool = False) -> None:
         self._network = network
         is_recorded = network.device.type == "cuda" and not _is_spread(network)
         self.cache = SlotCache(slots, context, network.device, has_spare=is_recorded)
         self._decoder = Decoder(network, self.cache) if is_recorded else None
         if network.device.type == "cuda":
             fuse_rotation(network)
-        if is_recorded and contexts:
-            self.cache.reserve(slots, context * min(slots, contexts) // slots)
+        if is_recorded and is_reserved:
+            self.cache.reserve(slots, context)
 
     @torch.inference_mode()
     def warm_up(self) -> None:
@@ -36,6 +36,13 @@ class Runner:
     def decode(self, tokens: list[int]) -> Tensor:
         """Reads one token in each of the rows from 0 on: logits `[rows, vocabulary]`, valid until the next step."""
         return self._decoder.decode(tokens) if self._decoder else self.forward(0, [[token] for token in tokens])
+
+    def read(self, row: int, tokens: list[int]) -> Tensor:
+        """Reads a part of a prompt; returns once it is computed, so that one knows how long it took."""
+        logits = self.forward(row, [tokens])
+        if logits.is_cuda:
+            torch.cuda.current_stream().synchronize()
+        return logits
 
     @property
     def works_ahead(self) -> bool:

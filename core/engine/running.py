@@ -1,5 +1,6 @@
 """A loaded model with the scheduler that runs it: what a started engine has."""
 
+import logging
 from collections.abc import Callable
 from random import getrandbits
 
@@ -18,6 +19,8 @@ from core.errors import Malformed, TooLong
 from core.ports import Conversation
 from core.turn import SamplingParams, Utterance
 
+log = logging.getLogger(__name__)
+
 TINY = 64 * 2**20
 """Bytes of weights up to which one thread is as fast as several: 16 million parameters in float32."""
 
@@ -30,7 +33,7 @@ class Running:
     """Prompts are made by any thread, `run()` belongs to one.
 
     `kept` bytes at most hold what was read for a thread's next turn, for `kept_seconds`; None is a quarter of the
-    memory that would otherwise lie idle.
+    memory that would otherwise lie idle. `share` of the free memory is this model's, 0 to 1.
     """
 
     def __init__(
@@ -39,22 +42,36 @@ class Running:
         deliver: Callable[[Told], None],
         *,
         slots: int,
+        share: float,
         threads: int,
         kept: int | None,
         kept_seconds: float,
     ) -> None:
         self.checkpoint = checkpoint
         context = checkpoint.model.context
-        room = fits(checkpoint.footprint, checkpoint.free, context, slots)
+        is_known = checkpoint.footprint.weights > 0
+        room = fits(checkpoint.footprint, round(checkpoint.free * share), context, slots)
+        if is_known and room.contexts < slots:
+            slots = max(1, room.contexts)
+            log.warning("There is memory for %d whole conversations: so many are answered at once.", slots)
         if kept is None:
             kept = min(room.prefixes // 4, KEPT * checkpoint.weights)
-        self._runner = Runner(checkpoint.network, slots, context, contexts=room.contexts)
+        self._runner = Runner(checkpoint.network, slots, context, is_reserved=is_known)
         self.scheduler = Scheduler(self._runner, slots, deliver, prefixes=Prefixes(kept, kept_seconds))
         self._threads = threads
 
     def warm_up(self) -> None:
         """Called by the thread that runs it, before it does."""
         self._runner.warm_up()
+
+    def begin(self) -> None:
+        """The same anew, after another thread was given up."""
+        self.warm_up()
+        self.run()
+
+    def release(self) -> None:
+        """Gives back the memory of a thread that is given up; should it come back, its step fails, and it ends."""
+        self._runner.cache.reset()
 
     def run(self) -> None:
         if threads := self._threads or self._few():
@@ -87,6 +104,8 @@ class Running:
         if not turns or not turns[-1].text.strip():
             raise Malformed("there is no question")
         prompt = self.checkpoint.prompts.ids(turns)
+        if max(prompt) >= self.checkpoint.vocabulary:
+            raise Malformed("the tokenizer and the model do not belong together")
         if len(prompt) >= (context := self.checkpoint.model.context):
             raise TooLong(f"it has {len(prompt)} tokens; the model reads and writes {context} together")
         return prompt

@@ -8,6 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from core.errors import Malformed
 from core.turn import SamplingParams
 
 CANDIDATES = 256
@@ -18,7 +19,17 @@ COLDEST = 1e-3
 
 
 def clamped(params: SamplingParams, vocabulary: int, room: int) -> SamplingParams:
-    """The nearest parameters that can be computed; `room` is how many tokens the context has left."""
+    """The nearest parameters that can be computed; `room` is how many tokens the context has left.
+
+    Raises Malformed for what is no number.
+    """
+    try:
+        return _clamped(params, vocabulary, room)
+    except (TypeError, ValueError) as error:
+        raise Malformed("temperature, top_p, top_k, repetition_penalty and max_new_tokens are numbers") from error
+
+
+def _clamped(params: SamplingParams, vocabulary: int, room: int) -> SamplingParams:
     return replace(
         params,
         temperature=min(params.temperature, 5.0) if params.temperature > COLDEST else 0.0,  # NaN is greedy too
@@ -70,7 +81,8 @@ def _penalised(logits: Tensor, samplers: Sequence[Sampler]) -> Tensor:
     if penalised:
         logits = logits.float().clone()
     for row in penalised:
-        seen = torch.tensor(samplers[row].tokens, device=logits.device)
+        tokens = torch.tensor(samplers[row].tokens, pin_memory=logits.is_cuda)
+        seen = tokens.to(logits.device, non_blocking=True)
         scores, penalty = logits[row, seen], samplers[row].params.repetition_penalty
         logits[row, seen] = torch.where(scores < 0, scores * penalty, scores / penalty)
     return logits

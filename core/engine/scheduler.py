@@ -14,7 +14,8 @@ from core.engine.prefixes import Prefixes
 from core.engine.runner import Runner
 from core.engine.sampler import sample
 from core.engine.sequence import Event, Sequence
-from core.errors import Unavailable, trace
+from core.engine.shortage import is_short_of_memory
+from core.errors import TooLong, Unavailable, trace
 from core.ports import Delta
 
 log = logging.getLogger(__name__)
@@ -27,16 +28,20 @@ SILENCE = 30.0
 PATIENCE = 2.0
 """For so many seconds shorter prompts may go first: most then speak at once, and nobody waits for long."""
 
+PERSEVERANCE = 3
+"""Steps may fail for everybody so many times in a row, before the thread gives up."""
+
 RECOVERY = 64
 """After so many good steps one more may speak, where a failed step had made it fewer."""
 
 
 class Scheduler:
-    """Runs requests side by side: each step reads a part of a prompt and generates one token for everyone who speaks.
+    """Runs requests side by side: each step reads parts of prompts and generates one token for everyone who speaks.
 
-    The speaking ones hold the cache's rows 0 to n−1; the one that is being read holds row n. `deliver` is called once
-    per step, in the scheduler's thread, with everything that step has to say. A step that fails is tried again with
-    half as many, until the one it fails with is alone: that one is told, the others never notice.
+    The speaking ones hold the cache's rows 0 to n−1; the one that is being read holds row n. `deliver` is called in the
+    scheduler's thread, with everything there is to say: after each part that was read, and after each token. A step
+    that fails is tried again with half as many, until the one it fails with is alone: that one is told, the others
+    never notice.
     """
 
     def __init__(
@@ -101,15 +106,20 @@ class Scheduler:
 
     def run(self) -> None:
         """Works until closed."""
+        failures = 0
         try:
             while not self._is_closing:
                 if self.is_idle:
                     self._take(self._next_arrival())
                 try:
                     self.step()
+                    failures = 0
                 except Exception as error:
                     log.error("A step of the engine failed: %s", trace(error))
                     self._fail(self._live(), "this step failed; please ask again")
+                    failures += 1
+                    if failures > PERSEVERANCE:  # the watchdog knows what to do where the device itself is lost
+                        raise
         finally:
             self._shut()
 
@@ -156,12 +166,23 @@ class Scheduler:
 
     def _read(self) -> None:
         """Reads prompts, but never so much that those who speak would falter."""
-        budget = self._pace.size
-        while budget > 0 and (sequence := self._reading or self._admit()):
+        left = budget = self._pace.budget(is_heard=bool(self._speaking))
+        while left > 0 and (sequence := self._reading or self._admit()):
             try:
-                budget -= self._read_part(sequence, budget)
+                if not (size := self._pace.part(self._unread(sequence), left, budget)):
+                    return
+                left -= self._pace.cost(size)
+                self._read_part(sequence, size)
             except Exception as error:
                 self._give_up_reading(sequence, error)
+            self._flush()
+
+    def _unread(self, sequence: Sequence) -> int:
+        """How many tokens are still to be read, after what is known of them from before."""
+        if sequence.read == 0:
+            row = len(self._speaking)
+            sequence.read = sequence.reused = self._prefixes.restore(sequence, self._runner.cache, row)
+        return len(sequence.tokens) - sequence.read
 
     def _admit(self) -> Sequence | None:
         free = self._room - len(self._speaking)
@@ -177,22 +198,18 @@ class Scheduler:
             return places[0]
         return min(places, key=lambda sequence: len(sequence.tokens))
 
-    def _read_part(self, sequence: Sequence, budget: int) -> int:
-        """Reads `budget` tokens at most; how many it were."""
-        row = len(self._speaking)
-        if sequence.read == 0:
-            sequence.read = sequence.reused = self._prefixes.restore(sequence, self._runner.cache, row)
-        part, began = sequence.next_part(budget), monotonic()
-        logits = self._runner.forward(row, [part])
+    def _read_part(self, sequence: Sequence, size: int) -> None:
+        row, part = len(self._speaking), sequence.next_part(size)
+        self._began_at = began = monotonic()
+        logits = self._runner.read(row, part)
+        self._pace.measured(len(part), monotonic() - began)
         sequence.read += len(part)
         if sequence.is_read:
-            token = sample(logits, [sequence.sampler])[0]
             self._prefixes.keep_head(sequence, self._runner.cache, row)
+            token = sample(logits, [sequence.sampler])[0]
             self._reading = None
             self._speaking.append(sequence)
             self._accept(row, token)
-        self._pace.measured(len(part), monotonic() - began)
-        return len(part)
 
     def _give_up_reading(self, sequence: Sequence, error: Exception) -> None:
         """A prompt that cannot be read takes nobody else's answer with it.
@@ -203,13 +220,16 @@ class Scheduler:
         row = len(self._speaking)
         self._reading = None
         self._runner.cache.wipe(row)
-        if _is_for_want_of_memory(error) and (self._prefixes.drop() or row):
+        if is_short_of_memory(error) and (self._prefixes.drop() or row):
             log.warning("There was no memory for a prompt; it waits until others have left (%d speak).", row)
             self._room = max(1, row)
             self._wait_again(sequence)
             return
         log.error("A prompt could not be read: %s", trace(error))
-        self._tell(sequence, Unavailable("it could not be read; please ask again"))
+        if is_short_of_memory(error):
+            self._tell(sequence, TooLong("there is no memory for so many tokens"))
+        else:
+            self._tell(sequence, Unavailable("it could not be read; please ask again"))
 
     def _wait_again(self, sequence: Sequence) -> None:
         """What it has said stays said; all of it is read again before it goes on."""
@@ -221,6 +241,7 @@ class Scheduler:
     def _speak(self) -> None:
         if not self._speaking:
             return
+        self._began_at = monotonic()
         try:
             logits = self._runner.decode([sequence.tokens[-1] for sequence in self._speaking])
             if self._runner.works_ahead:
@@ -236,6 +257,7 @@ class Scheduler:
 
     def _accept(self, row: int, token: int) -> None:
         sequence = self._speaking[row]
+        sequence.has_stumbled = False
         if token < 0:
             return self._dismiss(row, "the model computed no number; please ask again")
         try:
@@ -250,8 +272,8 @@ class Scheduler:
 
     def _falter(self, error: Exception) -> None:
         """A step failed: the later half of the rows waits, to be read again, and the others try without them."""
-        rows = len(self._speaking)
-        if _is_for_want_of_memory(error) and self._prefixes.drop():
+        rows, self._good_steps = len(self._speaking), 0
+        if is_short_of_memory(error) and self._prefixes.drop():
             log.warning("There was no memory for a step; what was kept of other threads is given up.")
         elif rows == 1 and not self._speaking[0].has_stumbled:
             log.warning("A step with one answer failed and is tried again: %s", trace(error))
@@ -260,7 +282,7 @@ class Scheduler:
             log.error("A step of the engine failed with one answer alone: %s", trace(error))
             self._dismiss(0, "this step failed; please ask again")
             # The one at fault is out; only a want of memory is the others' concern too.
-            self._room = 1 if _is_for_want_of_memory(error) else self._slots
+            self._room = 1 if is_short_of_memory(error) else self._slots
         else:
             log.warning("A step with %d answers failed and is tried with half of them: %s", rows, trace(error))
             self._room = max(1, rows // 2)
@@ -331,8 +353,3 @@ class Scheduler:
         self._fail([*self._live(), *self._waiting], "")
         self._waiting.clear()
         self._prefixes.drop()
-
-
-def _is_for_want_of_memory(error: Exception) -> bool:
-    # The processor's allocator raises a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

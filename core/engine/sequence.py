@@ -81,7 +81,7 @@ class Sequence:
         piece = self.text.feed(token)
         if piece.is_stopped:
             return self._last(piece, "stop")
-        if self.generated == self.sampler.params.max_new_tokens:
+        if self.generated >= self.sampler.params.max_new_tokens:
             return self._last(piece, "length")
         return Delta(piece.text, piece.reasoning)
 

@@ -52,7 +52,7 @@ def generated(net: Any, prompt: list[int], count: int) -> list[int]:
 @pytest.mark.parametrize("kind", ["llama", "qwen2", "qwen3"])
 def test_recorded_steps_say_what_the_library_generates(kind):
     net = on_gpu(kind)
-    runner = Runner(net, 8, 1000, contexts=8)
+    runner = Runner(net, 8, 1000, is_reserved=True)
     answers = said(runner, PROMPTS, 40)
     assert runner._decoder is not None
     assert runner._decoder._graphs
@@ -63,6 +63,9 @@ def test_a_cache_that_grows_is_recorded_anew():
     net = on_gpu("llama")
     runner = Runner(net, 8, 1000)
     assert said(runner, PROMPTS[:2], 400) == [generated(net, prompt, 400) for prompt in PROMPTS[:2]]
+    assert runner._decoder
+    assert runner._decoder._records
+    assert runner._decoder._graphs
 
 
 def test_what_cannot_be_recorded_runs_without():
@@ -74,7 +77,7 @@ def test_what_cannot_be_recorded_runs_without():
 
 def test_a_step_costs_one_copy_to_the_host():
     net = on_gpu("llama")
-    runner = Runner(net, 8, 1000, contexts=8)
+    runner = Runner(net, 8, 1000, is_reserved=True)
     said(runner, PROMPTS, 4)
     decoder: Decoder | None = runner._decoder
     assert decoder

@@ -93,8 +93,8 @@ def test_a_model_that_fits_is_let_in():
 @pytest.mark.parametrize(
     ("free", "offered"),
     [
-        (16.5, "engine.quantisation: int8 (10.4 GB), or engine.quantisation: nf4 (6.9 GB), or engine.context: "),
-        (8.0, "engine.quantisation: nf4 (6.9 GB), or a smaller model"),
+        (16.5, "engine.quantisation: int8 (10.5 GB), or engine.quantisation: nf4 (7.0 GB), or engine.context: "),
+        (8.0, "engine.quantisation: nf4 (7.0 GB), or a smaller model"),
         (4.0, "What would fit: a smaller model."),
     ],
 )
@@ -138,3 +138,4 @@ def test_a_large_model_needs_less_where_it_is_rounded(tmp_path):
         file.truncate(2**30)
     needed = needs(tmp_path, 8192)
     assert needed["nf4"] < 0.4 * needed["none"]
+    assert needed["nf4"] < needed["int8"] < 0.7 * needed["none"]

@@ -338,3 +338,20 @@ async def test_the_echo_says_the_question_back():
     await engine.start()
     assert text(await ask(engine, SamplingParams(), " Hello,  世界!\nBye ")) == "Hello,  世界!\nBye "
     assert text(await ask(engine, SamplingParams(max_new_tokens=2), "one two three")) == "one two "
+
+
+async def test_an_engine_that_cannot_be_started_again_says_so(folder, monkeypatch):
+    engine = LocalEngine(folder, slots=2, threads=1, step_seconds=0.2)
+    await engine.start()
+    Breakable(engine, monkeypatch).fails = lambda ids: time.sleep(1)
+
+    def fails(*args):
+        raise RuntimeError("no memory for another one")
+
+    monkeypatch.setattr(engine, "_set_up", fails)
+    with pytest.raises(Unavailable):
+        await ask(engine)
+    await until(lambda: not engine.is_healthy)
+    with pytest.raises(Unavailable):
+        await ask(engine)
+    await engine.stop()

@@ -15,6 +15,7 @@ from transformers import (
 
 from core.engine import sampler as module
 from core.engine.sampler import Sampler, clamped, sample
+from core.errors import Malformed
 from core.turn import SamplingParams
 
 VOCABULARY = 40
@@ -86,3 +87,10 @@ def test_parameters_become_the_nearest_that_can_be_computed():
     assert clamped(wild, 50, room=7) == SamplingParams(0.0, 1e-3, 0, 1.0, 7, ("END",))
     tame = SamplingParams(0.6, 0.95, 20, 1.1, 7, ("END",), 3)
     assert clamped(tame, 50, room=100) == tame
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens"])
+def test_what_is_no_number_is_malformed(name):
+    wrong: dict[str, Any] = {name: "hot"}
+    with pytest.raises(Malformed):
+        clamped(SamplingParams(**wrong), 50, room=10)
