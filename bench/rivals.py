@@ -6,13 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.generation.streamers import BaseStreamer
 
 from bench.until import until
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,30 +59,39 @@ def pool(network: Any, requests: Sequence[Request], workers: int = 16) -> Run:
     """The common recipe: a pool of threads, each calling `generate` for one request."""
     run, began = Run(), perf_counter()
 
-    def one(request: Request) -> float:
+    def one(request: Request) -> list[float]:
         watch = _Watch()
         _generate(network, [request.ids], request.count, watch)
-        run.tokens += len(watch.times)
-        return watch.times[0] - began
+        return watch.times
 
     with ThreadPoolExecutor(workers) as threads:
-        run.first = list(threads.map(one, requests))
+        times = list(threads.map(one, requests))
     run.seconds = perf_counter() - began
+    run.tokens, run.first = sum(map(len, times)), [each[0] - began for each in times]
     return run
 
 
-def step_of_a_static_batch(network: Any, prompts: Sequence[list[int]], steps: int) -> float:
+def step_of_a_static_batch(
+    network: Any, prompts: Sequence[list[int]], steps: int, caches: Sequence[str] = ("static", "dynamic")
+) -> float:
     """Seconds per token of one batch that is generated as a whole, reading the prompts left out.
 
-    Of the library's two caches, the one that grows and the one of fixed size, the faster counts.
+    Of the library's two caches, the one that grows ("dynamic") and the one of fixed size, the faster counts.
     """
     best = float("inf")
-    for cache in ("dynamic", "static"):
+    for cache in caches:
         watch = _Watch()
         _generate(network, prompts, 2 + steps, watch, cache_implementation=cache)
         # The first step after the prompt may still allocate.
         best = min(best, (watch.times[-1] - watch.times[1]) / (steps * len(prompts)))
     return best
+
+
+def apart(function: Callable[..., T], *args: object) -> T:
+    """Calls it in a thread that ends with it: one that lives on would keep a team of processor threads, and the more
+    of these there are, the sooner OpenMP lets all of them sleep between two operations."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(function, *args).result()
 
 
 async def continuous(network: Any, requests: Sequence[Request]) -> Run:
@@ -159,7 +170,8 @@ class _Manager:
                 whole.set_result(count)
 
         self.follow(name, request, on_output)
-        run.tokens += await asyncio.wait_for(whole, 600)
+        count = await asyncio.wait_for(whole, 600)
+        run.tokens += count
 
 
 @torch.inference_mode()
