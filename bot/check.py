@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.config import Config, unknown_variables
+from bot.config import Config, EngineSettings, unknown_variables
 from bot.engines import remote_engine
 from bot.model import locate, size
 from bot.texts import say
@@ -103,7 +103,7 @@ async def _engines(config: Config) -> list[Finding]:
         return [Finding("hint", say("check_engine"), say("check_engine_echo"))]
     if engine.backend == "remote":
         return await _servers(config)
-    coder = (_model(config, say("check_coder"), engine.coder),) if engine.coder else ()
+    coder = (_model(config, say("check_coder"), engine.coder), *_together(config)) if engine.coder else ()
     return [_model(config, say("check_engine"), engine.model), *coder, *await _servers(config)]
 
 
@@ -144,11 +144,27 @@ def _memory(config: Config, what: str, folder: Path) -> Finding:
     engine = config.settings.engine
     if not (memory := needs(folder, engine.context)):
         return Finding("fine", what, say("check_engine_folder", model=folder))
-    free, need, rounded = free_memory(), memory["none"], memory.get("nf4", memory["none"])
-    sizes = {"disk": size(folder), "need": need, "rounded": rounded, "free": free}
+    free, need = free_memory(), memory["none"]
+    rounded = {name: memory.get(name, need) for name in ("int8", "nf4")}
+    sizes = {"disk": size(folder), "need": need, "free": free} | rounded
     text = say("check_engine_memory", model=folder, **{name: readable(number) for name, number in sizes.items()})
-    chosen = memory.get(engine.quantisation, need)
-    return Finding("fine" if chosen <= free else "hint", what, text)
+    return Finding("fine" if _chosen(engine, memory) <= free else "hint", what, text)
+
+
+def _together(config: Config) -> Iterator[Finding]:
+    """Two models lie in memory side by side, be they the same one; nothing where one's need is unknown."""
+    engine = config.settings.engine
+    folders = [locate(config, name) for name in (engine.model, engine.coder)]
+    memories = [needs(folder, engine.context) if isinstance(folder, Path) else {} for folder in folders]
+    if all(memories):
+        need, free = sum(_chosen(engine, memory) for memory in memories), free_memory()
+        kind, name = ("fine", "check_both") if need <= free else ("hint", "check_both_short")
+        yield Finding(kind, say("check_models"), say(name, need=readable(need), free=readable(free)))
+
+
+def _chosen(engine: EngineSettings, memory: dict[str, int]) -> int:
+    """What it needs rounded as the settings say; a model too small to be worth rounding is judged as it is."""
+    return memory.get(engine.quantisation, memory["none"])
 
 
 def _console(config: Config) -> Finding:

@@ -75,6 +75,9 @@ class RemoteSettings(_Section):
     model: str = ""
     coder: str = ""
     context: int = Field(8192, ge=128)
+    top_k: bool = True
+    repetition_penalty: bool = True
+    reasoning: bool = False
     silence_seconds: float = Field(20, gt=0)
     request_seconds: float = Field(300, gt=0)
     limit: int = Field(128, ge=1)

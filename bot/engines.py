@@ -1,8 +1,10 @@
 """Which engines answer: in this process or on servers, one for each kind of question, with what stands in for it."""
 
+from dataclasses import replace
+
 from bot.config import Config, Settings
 from bot.model import locate
-from core.engine import EchoEngine, Fallback, Guarded, LocalEngine, RemoteEngine, Routed
+from core.engine import REMOTE, EchoEngine, Fallback, Guarded, LocalEngine, RemoteEngine, Routed
 from core.ports import Engine, Metrics, Model
 
 
@@ -36,6 +38,12 @@ def asked_for(settings: Settings) -> str:
 def remote_engine(config: Config, model: str, *, start_seconds: float = 120) -> RemoteEngine:
     """The servers of the settings, asked for `model`; they may take so long to come up."""
     settings = config.settings.remote
+    able = replace(
+        REMOTE,
+        top_k=settings.top_k,
+        repetition_penalty=settings.repetition_penalty,
+        reasoning=settings.reasoning,
+    )
     return RemoteEngine(
         settings.urls,
         model,
@@ -45,6 +53,7 @@ def remote_engine(config: Config, model: str, *, start_seconds: float = 120) -> 
         silence=settings.silence_seconds,
         start_timeout=start_seconds,
         limit=settings.limit,
+        capabilities=able,
     )
 
 
@@ -78,6 +87,7 @@ def _local_engine(config: Config, model: str) -> LocalEngine:
         slots=settings.slots,
         max_waiting=settings.max_waiting,
         threads=settings.threads,
+        share=0.5 if settings.coder else 1.0,  # of what is free while each of the two is loaded
         kept_mb=settings.kept_mb,
         kept_seconds=settings.kept_seconds,
         request_seconds=settings.request_seconds,

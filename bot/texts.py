@@ -163,8 +163,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "check_engine_folder": ("{model} is a folder with a model in it", "{model} 是一个包含模型的文件夹"),
     "check_engine_memory": (
-        "{model}: {disk} on disk, needs {need} of memory ({rounded} with nf4); {free} are free",
-        "{model}：占用磁盘 {disk}，需要内存 {need}（用 nf4 为 {rounded}）；可用内存 {free}",
+        "{model}: {disk} on disk, needs {need} of memory ({int8} with int8, {nf4} with nf4); {free} are free",
+        "{model}：占用磁盘 {disk}，需要内存 {need}（用 int8 为 {int8}，用 nf4 为 {nf4}）；可用内存 {free}",
     ),
     "check_engine_hub": (
         "{model} must already be in this machine's model cache; it is not downloaded at start.",
@@ -175,6 +175,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "文件夹 {model} 中没有 config.json。请检查 app.yaml 中的 engine.model。",
     ),
     "check_coder": ("coder model", "代码模型"),
+    "check_models": ("both models", "两个模型"),
+    "check_both": ("together they need {need} of memory; {free} are free", "共需内存 {need}；可用内存 {free}"),
+    "check_both_short": (
+        "together they need {need} of memory, and {free} are free here: without a GPU that holds them, choose a "
+        "smaller model, engine.quantisation: nf4, a smaller engine.context, or one model for everything.",
+        "共需内存 {need}，而本机可用内存为 {free}：如果没有能容纳它们的 GPU，请选择更小的模型、"
+        "engine.quantisation: nf4、更小的 engine.context，或只用一个模型。",
+    ),
     "check_remote": ("model servers", "模型服务器"),
     "check_remote_ok": ("{urls} answers as {model}", "{urls} 以 {model} 回答"),
     "check_remote_spare": (

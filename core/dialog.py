@@ -11,7 +11,7 @@ from core.answer import conversation
 from core.commands import question_in
 from core.delivery import Courier, Feed
 from core.drafting import Drafter
-from core.errors import Busy, EngineError, LeaseLost, NotStored, TooLong, trace
+from core.errors import Busy, EngineError, LeaseLost, Malformed, NotStored, TooLong, trace
 from core.hall import Hall
 from core.history import within_budget
 from core.language import language_of
@@ -279,7 +279,7 @@ class Dialog:
         if isinstance(error, NotStored | LeaseLost):
             raise error
         where = f"turn {self.claim.reply_id}, attempt {self.claim.attempts}"
-        if isinstance(error, TooLong | Busy):
+        if isinstance(error, TooLong | Busy | Malformed):
             log.warning("%s was not answered: %s", where, error)
         else:
             log.error("%s was not answered: %s", where, trace(error))
@@ -341,6 +341,8 @@ def _sentence_for(error: BaseException) -> str:
             return "busy"
         case TooLong():
             return "too_long"
+        case Malformed():
+            return "malformed"
         case EngineError():
             return "unavailable"
         case _:

@@ -11,7 +11,7 @@ class ParleyError(Exception):
     def __init__(self, detail: str = "") -> None:
         self.detail = detail
         sentence = cleandoc(type(self).__doc__ or "").split("\n\n")[0]
-        super().__init__(f"{sentence} {detail}".strip())
+        super().__init__(_composed(sentence, detail))
 
 
 class Malformed(ParleyError):
@@ -55,7 +55,7 @@ class Busy(EngineError):
 
 
 class Unavailable(EngineError):
-    """The engine is not running."""
+    """The engine did not answer."""
 
 
 class ChannelError(ParleyError):
@@ -76,6 +76,11 @@ class DoorLost(ChannelError):
 
 class Undeliverable(ChannelError):
     """The channel refuses this message for good; sending it again would not help."""
+
+
+def _composed(sentence: str, detail: str) -> str:
+    """A detail that begins small goes on after a colon; any other is a sentence of its own."""
+    return f"{sentence.removesuffix('.')}: {detail}" if detail[:1].islower() else f"{sentence} {detail}".strip()
 
 
 def trace(error: BaseException) -> str:

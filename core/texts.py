@@ -59,12 +59,17 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "现在正在回答的问题太多。请一分钟后再问。",
     ),
     "unavailable": (
-        "The model is not running at the moment. Please ask again in a few minutes; the operator has been told.",
-        "模型目前没有运行。请几分钟后再问；已通知管理员。",
+        "The model could not answer this time. Please ask again in a few minutes; the operator has been told.",
+        "模型这次没能回答。请几分钟后再问；已通知管理员。",
     ),
     "too_long": (
         "This is longer than the model can read at once. Please send a shorter text, or split it into parts.",
         "内容超过了模型一次能读的长度。请缩短文字，或分成几部分发送。",
+    ),
+    "malformed": (
+        "The model cannot read this in the form it has. Please send it again as plain text; if that does not help, "
+        "`/reset` makes a fresh start in this thread.",
+        "模型无法读取这种形式的内容。请用纯文字重新发送；如果仍然不行，可以用 `/reset` 让这个会话重新开始。",
     ),
     "not_allowed": (
         "I may not answer here. Please ask your administrator to let this channel or account in.",

@@ -46,7 +46,7 @@ class Breaker:
         if self._has_rested:
             self._circuit = Circuit.HALF_OPEN
         elif self._circuit is not Circuit.CLOSED:
-            raise Unavailable("it did not answer lately and is let alone for a while")
+            raise Unavailable("it failed several times in a row and is let alone for a while")
         return self._era
 
     def speak(self, admitted: int) -> None:

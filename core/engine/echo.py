@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncGenerator
 
+from core.engine.parameters import checked
 from core.engine.text import Scanner
 from core.errors import Malformed, TooLong, Unavailable
 from core.message import Usage
@@ -45,7 +46,7 @@ class EchoEngine:
         prompt = await self.count(conversation)
         if prompt >= self._model.context:
             raise TooLong(f"it has {prompt} words, and fewer than {self._model.context} can be read")
-        limit = max(1, min(params.max_new_tokens, self._model.context - prompt))
+        limit = max(1, min(checked(params).max_new_tokens, self._model.context - prompt))
         scanner, is_stopped, spoken = Scanner(params.stop), False, 0
         for word in said[:limit]:
             spoken += 1

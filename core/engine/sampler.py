@@ -8,7 +8,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from core.errors import Malformed
+from core.engine.parameters import checked
 from core.turn import SamplingParams
 
 CANDIDATES = 256
@@ -23,15 +23,8 @@ def clamped(params: SamplingParams, vocabulary: int, room: int) -> SamplingParam
 
     Raises Malformed for what is no number.
     """
-    try:
-        return _clamped(params, vocabulary, room)
-    except (TypeError, ValueError) as error:
-        raise Malformed("temperature, top_p, top_k, repetition_penalty and max_new_tokens are numbers") from error
-
-
-def _clamped(params: SamplingParams, vocabulary: int, room: int) -> SamplingParams:
     return replace(
-        params,
+        checked(params),
         temperature=min(params.temperature, 5.0) if params.temperature > COLDEST else 0.0,  # NaN is greedy too
         top_p=min(max(params.top_p, COLDEST), 1.0) if params.top_p == params.top_p else 1.0,
         top_k=params.top_k if 0 < params.top_k < vocabulary else 0,

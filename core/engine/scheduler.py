@@ -229,7 +229,7 @@ class Scheduler:
         if is_short_of_memory(error):
             self._tell(sequence, TooLong("there is no memory for so many tokens"))
         else:
-            self._tell(sequence, Unavailable("it could not be read; please ask again"))
+            self._tell(sequence, Unavailable("the prompt could not be read; please ask again"))
 
     def _wait_again(self, sequence: Sequence) -> None:
         """What it has said stays said; all of it is read again before it goes on."""

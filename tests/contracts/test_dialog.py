@@ -11,7 +11,7 @@ import pytest
 
 from core.access import Access, Rule
 from core.answer import answer_with
-from core.errors import Busy, ChannelError, DoorLost, NotStored, RateLimited, TooLong, Undeliverable
+from core.errors import Busy, ChannelError, DoorLost, Malformed, NotStored, RateLimited, TooLong, Undeliverable
 from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import (
@@ -674,6 +674,14 @@ async def test_a_failed_turn_is_never_silence(house, caplog, trouble, sentence):
     await eventually(lambda: house.door.shown.get(message.id) == say(sentence, "en"))
     assert "secret words" not in caplog.text
     assert type(trouble).__name__ in caplog.text or str(trouble) in caplog.text
+
+
+async def test_what_cannot_be_read_is_told_to_the_person_and_is_no_error_of_the_house(house, caplog):
+    house.mind.answers["why?"] = Malformed("the text holds half of a character pair")
+    message, reply_id = await house.ask("why?")
+    assert (await house.until(reply_id)).state is State.FAILED
+    await eventually(lambda: house.door.shown.get(message.id) == say("malformed", "en"))
+    assert {record.levelname for record in caplog.records if "half of a character" in record.message} == {"WARNING"}
 
 
 async def test_a_channel_that_fails_gets_the_answer_later_and_in_order(house):

@@ -2,9 +2,10 @@
 
 import asyncio
 import math
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,8 @@ SCRIPT = (
 )
 WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
 GREEDY = SamplingParams(temperature=0, max_new_tokens=24)
+LONG = SamplingParams(temperature=0, max_new_tokens=100)
+FAILURES = 4  # more than a breaker bears
 QUESTION = "What is the weather like today in the browser, in the quick brown fox and in the lazy dog?"
 
 
@@ -82,8 +85,37 @@ def conversation(question: str = QUESTION, system: str = "Be brief.", tools: tup
 
 
 async def ask(engine: Engine, params: SamplingParams = GREEDY, question: str = QUESTION) -> list[Delta]:
-    async with aclosing(engine.stream(conversation(question), params)) as deltas:
+    return await answer(engine, conversation(question), params)
+
+
+async def answer(engine: Engine, asked: Conversation, params: SamplingParams = GREEDY) -> list[Delta]:
+    async with aclosing(engine.stream(asked, params)) as deltas:
         return [delta async for delta in deltas]
+
+
+@asynccontextmanager
+async def neighbour(engine: Engine) -> AsyncIterator[None]:
+    """Somebody else's answer has begun, goes on meanwhile, and comes whole, word for word as if they were alone."""
+    alone = text(await ask(engine, LONG))
+    begun = asyncio.Event()
+
+    async def listen() -> list[Delta]:
+        try:
+            async with aclosing(engine.stream(conversation(), LONG)) as deltas:
+                heard = []
+                async for delta in deltas:
+                    heard.append(delta)
+                    begun.set()
+                return heard
+        finally:
+            begun.set()  # also where it never began
+
+    listening = asyncio.create_task(listen())
+    await begun.wait()
+    yield
+    whole = await listening
+    assert whole[-1].finish
+    assert text(whole) == alone
 
 
 def usage(deltas: list[Delta]) -> Usage:
@@ -165,19 +197,31 @@ async def test_a_cancelled_reader_frees_their_place(engine):
 
 
 @pytest.mark.parametrize("question", ["", "  \n"])
-async def test_an_empty_question_is_malformed(engine, question):
-    with pytest.raises(Malformed):
-        await ask(engine, question=question)
-    with pytest.raises(Malformed):
-        await anext(engine.stream(Conversation("thread", ()), GREEDY))
+async def test_an_empty_question_is_malformed_and_harms_nobody(engine, question):
+    async with neighbour(engine):
+        for _ in range(FAILURES):
+            with pytest.raises(Malformed):
+                await ask(engine, question=question)
+            with pytest.raises(Malformed):
+                await anext(engine.stream(Conversation("thread", ()), GREEDY))
+    assert (await ask(engine))[-1].finish
 
 
 async def test_too_long_a_conversation_is_refused_and_harms_nobody(engine):
-    neighbour = asyncio.create_task(ask(engine))
-    with pytest.raises(TooLong):
-        await ask(engine, question="weather " * 2_000)
-    assert (await neighbour)[-1].finish
-    assert text(await neighbour) == text(await ask(engine))
+    async with neighbour(engine):
+        for _ in range(FAILURES):
+            with pytest.raises(TooLong):
+                await ask(engine, question="weather " * 2_000)
+    assert (await ask(engine))[-1].finish
+
+
+async def test_two_questions_of_one_thread_at_once_are_answered_as_if_each_were_alone(engine):
+    said = (*conversation().turns, Utterance("assistant", "The quick brown fox."))
+    asked = [Conversation("one", (*said, Utterance("user", question))) for question in ("And in the browser?", "Why?")]
+    alone = [text(await answer(engine, one)) for one in asked]
+    async with neighbour(engine):
+        together = await asyncio.gather(*(answer(engine, one) for one in asked))
+    assert [text(deltas) for deltas in together] == alone
 
 
 @needs("exact_count")
@@ -185,7 +229,8 @@ async def test_a_prompt_that_nearly_fills_the_context_gets_what_room_is_left(eng
     question = "fox"
     while await engine.count(conversation(question + " fox")) <= 512 - 5:
         question += " fox"
-    deltas = await ask(engine, SamplingParams(temperature=0, max_new_tokens=400), question=question)
+    async with neighbour(engine):
+        deltas = await ask(engine, SamplingParams(temperature=0, max_new_tokens=400), question=question)
     assert usage(deltas).prompt_tokens + usage(deltas).completion_tokens <= 512
 
 
@@ -204,6 +249,7 @@ async def test_a_prompt_that_nearly_fills_the_context_gets_what_room_is_left(eng
         {"repetition_penalty": math.nan},
         {"repetition_penalty": math.inf},
         {"max_new_tokens": 0},
+        {"max_new_tokens": -1},
         {"max_new_tokens": 10**9, "stop": ("e", "a", "o")},
         {"seed": -1},
         {"seed": 2**80},
@@ -212,9 +258,27 @@ async def test_a_prompt_that_nearly_fills_the_context_gets_what_room_is_left(eng
 )
 async def test_no_parameter_harms_anybody(engine, change):
     params = replace(SamplingParams(temperature=1, max_new_tokens=8), **change)
-    neighbour = asyncio.create_task(ask(engine))
-    assert (await ask(engine, params))[-1].finish
-    assert text(await neighbour) == text(await ask(engine))
+    async with neighbour(engine):
+        assert (await ask(engine, params))[-1].finish
+
+
+WRONG: list[dict[str, Any]] = [
+    {"temperature": "hot"},
+    {"top_p": None},
+    {"top_k": 2.5},
+    {"max_new_tokens": "many"},
+    {"seed": "seven"},
+    {"stop": ("END", 7)},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+async def test_a_parameter_of_the_wrong_type_is_malformed_and_harms_nobody(engine, wrong):
+    async with neighbour(engine):
+        for _ in range(FAILURES):
+            with pytest.raises(Malformed):
+                await ask(engine, replace(GREEDY, **wrong))
+    assert (await ask(engine))[-1].finish
 
 
 async def test_an_engine_that_does_not_run_is_unavailable(engine):

@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
+from core.engine.parameters import checked
 from core.engine.text import Scanner
 from core.errors import Busy, Malformed, TooLong, Unavailable
 from core.message import Usage
@@ -69,7 +70,7 @@ class ScriptedEngine:
     async def stream(self, conversation: Conversation, params: SamplingParams) -> AsyncGenerator[Delta, None]:
         with self._asked(conversation, params) as asked:
             prompt = await self._admit(conversation)
-            scanner, spoken, last = Scanner(params.stop), 0, Delta(finish="stop")
+            scanner, spoken, last = Scanner(checked(params).stop), 0, Delta(finish="stop")
             for step in self.scripts.pop(0) if self.scripts else self.script:
                 await self._wait()
                 if isinstance(step, Exception):

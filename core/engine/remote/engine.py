@@ -134,7 +134,10 @@ class RemoteEngine:
     async def _answered(
         self, endpoints: Endpoints, request: dict[str, Any], answer: Answer
     ) -> AsyncGenerator[Delta, None]:
-        """Asks one server after the other until one begins to answer; what has begun is never asked again."""
+        """Asks one server after the other until one begins to answer; what has begun is never asked again.
+
+        Where nobody does, it is Busy if one is full and the others are full or away.
+        """
         error: EngineError = Unavailable()
         now = asyncio.get_running_loop().time
         end = now() + self._timeout
@@ -152,8 +155,9 @@ class RemoteEngine:
                 found = fault(problem, endpoint.url)
                 if found.is_away or found.is_slow:
                     endpoint.rest(REST)
-                error = found.error
-                if answer.has_begun or not found.is_away or not self._endpoints:
+                is_last = answer.has_begun or not found.may_pass_on or not self._endpoints
+                error = found.error if is_last or not isinstance(error, Busy) else error
+                if is_last:
                     break
         raise error from None
 

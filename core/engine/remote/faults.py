@@ -17,22 +17,31 @@ _AWAY = frozenset({502, 503, 504})
 _FULL = frozenset({408, 429})  # 408: SGLang's gateway, once a request has waited too long in its queue
 _REFUSED = frozenset({None, 400, 422})  # None: said within a stream that began well
 _LOST = frozenset({"APIConnectionError", "APITimeoutError"})
+_FORM = (
+    "it does not take the form of the request; where it knows OpenAI's own parameters only, set remote.top_k: false "
+    "and remote.repetition_penalty: false"
+)
 _HINTS = {
     401: "it refuses the key in PARLEY_ENGINE_KEY",
     403: "it refuses the key in PARLEY_ENGINE_KEY",
     404: "it knows no such model or path; does the address end in /v1?",
-    400: "it does not take the form of the request; do the engine's capabilities fit it?",
-    422: "it does not take the form of the request; do the engine's capabilities fit it?",
+    400: _FORM,
+    422: _FORM,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`error` is what the asker is told. `is_away` means that the server was not there at all: another may answer."""
+    """`error` is what the asker is told. `is_away` means that the server was not there at all."""
 
     error: EngineError
     is_away: bool = False
     is_slow: bool = False
+
+    @property
+    def may_pass_on(self) -> bool:
+        """Whether another server may be asked: this one was away, or full."""
+        return self.is_away or isinstance(self.error, Busy)
 
 
 def fault(error: Exception, server: str) -> Fault:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any
 
+from core.engine.parameters import checked
 from core.errors import Malformed
 from core.ports import Capabilities, Conversation, Tool
 from core.turn import SamplingParams, Utterance
@@ -32,9 +33,12 @@ def estimate(conversation: Conversation) -> int:
 
 
 def bounded(params: SamplingParams, room: int) -> SamplingParams:
-    """The nearest parameters that any server takes; `room` is how many tokens the context has left."""
+    """The nearest parameters that any server takes; `room` is how many tokens the context has left.
+
+    Raises Malformed.
+    """
     return replace(
-        params,
+        checked(params),
         temperature=min(params.temperature, 2.0) if params.temperature > 1e-3 else 0.0,  # NaN is greedy too
         top_p=min(max(params.top_p, 1e-3), 1.0) if params.top_p == params.top_p else 1.0,
         top_k=params.top_k if 0 < params.top_k < _LARGEST_TOP_K else 0,

@@ -1,12 +1,13 @@
 """Whom the settings let answer: one model or two, here or on servers, and who stands in for whom."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from bot.config import Config, HouseSecrets, Settings
 from bot.engines import asked_for, make_engine, models_of, remote_engine
-from core.engine import EchoEngine, Fallback, Routed, demo_folder
+from core.engine import REMOTE, EchoEngine, Fallback, Routed, demo_folder
 from tests.fakes.metrics import Numbers
 
 SERVERS = ("http://gpu-1:8000/v1", "http://gpu-2:8000/v1")
@@ -76,6 +77,13 @@ def test_the_servers_are_asked_as_the_settings_say():
     assert (engine._urls, engine._name, engine._api_key) == (SERVERS, "a-model", "sk")
     assert (engine._context, engine._timeout, engine._silence, engine._limit) == (8192, 300, 20, 128)
     assert engine._start_timeout == 3
+
+
+def test_what_the_servers_can_do_is_what_the_settings_say():
+    assert remote_engine(config(), "a-model").capabilities == REMOTE
+    less = Settings(remote={"urls": SERVERS, "top_k": False, "repetition_penalty": False, "reasoning": True})
+    engine = remote_engine(Config(less, HouseSecrets(), None), "a-model")
+    assert engine.capabilities == replace(REMOTE, top_k=False, repetition_penalty=False, reasoning=True)
 
 
 async def test_every_setting_of_the_engine_reaches_it_and_two_models_are_loaded():

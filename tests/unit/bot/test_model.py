@@ -1,6 +1,7 @@
 """Choosing a model changes one line of app.yaml and nothing else."""
 
 import asyncio
+import json
 import re
 from dataclasses import replace
 from io import StringIO
@@ -16,6 +17,7 @@ from bot.check import examine
 from bot.config import Config, HouseSecrets, Settings
 from bot.texts import speak
 from core.engine import demo_folder
+from core.engine.footprint import needs
 from core.errors import Misconfigured, NotFound
 from tests.fakes.wire import WireServer, running
 from tests.server import free_port
@@ -125,7 +127,7 @@ def test_the_list_marks_the_model_that_answers_and_says_what_each_needs(here):
     heads, demo, other, free = model.table(here)
     assert heads.split() == ["model", "on", "disk", "memory", "with", "nf4", "folder"]
     assert demo.startswith("*  demo ")
-    assert demo.split()[2:7] == ["6", "MB", "32", "MB", "–"]  # it is too small to be worth rounding
+    assert demo.split()[2:7] == ["6", "MB", "39", "MB", "–"]  # it is too small to be worth rounding
     assert other.startswith("   org/some-model ")
     assert other.count("–") == 2  # nothing is known of it
     assert f"one conversation of {here.settings.engine.context} tokens" in free
@@ -166,3 +168,35 @@ async def test_the_check_says_what_the_model_needs(here, tmp_path):
     said = StringIO()
     await examine(chosen, Console(file=said, width=200), production=False)
     assert re.search(r"6 MB on disk, needs \d+ MB of memory", said.getvalue())
+
+
+def _put_large(folder: Path) -> Path:
+    """A model whose weights take a gigabyte in 16 bits."""
+    folder.mkdir()
+    config = {"vocab_size": 64, "hidden_size": 1024, "num_hidden_layers": 1, "num_attention_heads": 8}
+    (folder / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 64, "dtype": "bfloat16"}))
+    with (folder / "pytorch_model.bin").open("wb") as file:
+        file.truncate(2**30)
+    return folder
+
+
+@pytest.mark.parametrize("quantisation", ["none", "int8", "nf4"])
+async def test_a_model_is_judged_as_it_will_lie_in_memory(here, tmp_path, monkeypatch, quantisation):
+    folder = _put_large(tmp_path / "large")
+    need = needs(folder, 8192)
+    chosen = replace(here, settings=Settings(engine={"model": str(folder), "quantisation": quantisation}))
+    monkeypatch.setattr("bot.check.free_memory", lambda: need[quantisation])
+    assert re.search(r"✓ +model +\S+large", (await checked(chosen))[1])
+    monkeypatch.setattr("bot.check.free_memory", lambda: need[quantisation] - 1)
+    assert re.search(r"• +model +\S+large", (await checked(chosen))[1])
+
+
+async def test_two_models_are_judged_together(here, tmp_path, monkeypatch):
+    folder = _put_large(tmp_path / "large")
+    need = needs(folder, 8192)["none"]
+    chosen = replace(here, settings=Settings(engine={"model": str(folder), "coder": str(folder)}))
+    monkeypatch.setattr("bot.check.free_memory", lambda: 2 * need)
+    assert re.search(r"✓ +both models +together they need 2\.\d GB", (await checked(chosen))[1])
+    monkeypatch.setattr("bot.check.free_memory", lambda: 2 * need - 1)
+    _, text = await checked(chosen)
+    assert re.search(r"✓ +model .*✓ +coder model .*• +both models ", text, re.DOTALL)

@@ -7,7 +7,7 @@ import pytest
 from core.access import Access, Rule
 from core.answer import answer_with, within_context
 from core.commands import command_of, understood
-from core.errors import Busy, NotStored, trace
+from core.errors import Busy, NotStored, Unavailable, trace
 from core.history import within_budget
 from core.language import language_of
 from core.manuscript import MAX_REASONING, Manuscript
@@ -296,6 +296,9 @@ def test_a_filled_reply_says_who_wrote_it():
 def test_an_error_speaks_in_its_docstring():
     assert str(NotStored()) == "The database did not take it; nothing was acknowledged, please send it again."
     assert str(Busy("96 are waiting.")).endswith("can take. 96 are waiting.")
+    assert str(Unavailable("it took too long; please ask again later")) == (
+        "The engine did not answer: it took too long; please ask again later"
+    )
 
 
 def test_a_trace_keeps_foreign_messages_out():

@@ -154,6 +154,9 @@ async def test_what_cannot_be_asked_is_refused_before_anything_is_sent():
         ]:
             with pytest.raises(error):
                 await ask(engine, conversation)
+        hot: Any = "hot"
+        with pytest.raises(Malformed):
+            await ask(engine, params=replace(PARAMS, temperature=hot))
     assert not server.asked
 
 
@@ -433,8 +436,6 @@ LLAMA = "the request exceeds the available context size, try increasing it"
         (Refusal(413), TooLong),
         (Refusal(400), Unavailable),
         (Refusal(422), Unavailable),
-        (Refusal(408), Busy),
-        (Refusal(429), Busy),
         (Refusal(401), Unavailable),
         (Refusal(403), Unavailable),
         (Refusal(404), Unavailable),
@@ -449,6 +450,41 @@ async def test_a_refusal_is_understood_and_nobody_else_is_asked(refusal, error):
         with pytest.raises(error):
             await ask(engine)
     assert len(one.asked) + len(other.asked) == 1
+
+
+@pytest.mark.parametrize("full", [Refusal(429), Refusal(408)], ids=str)
+async def test_the_next_server_is_asked_where_one_is_full(full):
+    one, other = WireServer(full), WireServer()
+    async with asking(one, other) as engine:
+        assert [text(await ask(engine)) for _ in range(2)] == ["Hello there"] * 2
+    assert (len(one.asked), len(other.asked)) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([Refusal(429), Refusal(429)], Busy),
+        ([Refusal(429), Refusal(503)], Busy),
+        ([Refusal(503), Refusal(429)], Busy),
+        ([Refusal(429), Refusal(500)], Unavailable),
+        ([Refusal(429), Refusal(413)], TooLong),
+        ([Refusal(503), Refusal(503)], Unavailable),
+    ],
+    ids=str,
+)
+async def test_it_is_busy_where_all_are_full_or_away(answers, error):
+    servers = [WireServer(answer) for answer in answers]
+    async with asking(*servers) as engine:
+        with pytest.raises(error):
+            await ask(engine)
+    assert [len(server.asked) for server in servers] == [1, 1]
+
+
+async def test_the_operator_reads_which_settings_a_server_that_takes_less_needs(caplog):
+    async with asking(WireServer(Refusal(400))) as engine:
+        with pytest.raises(Unavailable):
+            await ask(engine)
+    assert "set remote.top_k: false and remote.repetition_penalty: false" in caplog.text
 
 
 @pytest.mark.parametrize("code", [{}, {"code": 400}, {"code": "context_length_exceeded"}], ids=str)
