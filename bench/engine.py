@@ -115,7 +115,7 @@ async def _loads(folder: Path, network: Any, progress: Progress, name: str, is_q
                 run, lag = await serve(engine, questions, f"{count} {number}")
                 ours.append(run)
                 lags.append(lag)
-                theirs.append(apart(rivals.pool, network, requests))
+                theirs.append(apart(rivals.pool, network, requests, 25.0 if is_quick else float("inf")))
                 if count == 16 or not is_quick:
                     library.append(await rivals.continuous(network, requests))
                 runs = {"the engine": run, "generate in threads": theirs[-1]}

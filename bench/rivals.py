@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from time import perf_counter
@@ -39,14 +40,21 @@ class Run:
         return self.tokens / self.seconds
 
 
-class _Watch(BaseStreamer):
-    """Takes the time of every token; the prompt comes before them."""
+class _Over(Exception):
+    """The time is up."""
 
-    def __init__(self) -> None:
+
+class _Watch(BaseStreamer):
+    """Takes the time of every token; the prompt comes before them. Raises _Over at the first token after `until`."""
+
+    def __init__(self, until: float = float("inf")) -> None:
         self._times: list[float] = []
+        self._until = until
 
     def put(self, value: Any) -> None:
         self._times.append(perf_counter())
+        if self._times[-1] > self._until and len(self._times) > 1:
+            raise _Over
 
     def end(self) -> None: ...
 
@@ -55,13 +63,17 @@ class _Watch(BaseStreamer):
         return self._times[1:]
 
 
-def pool(network: Any, requests: Sequence[Request], workers: int = 16) -> Run:
-    """The common recipe: a pool of threads, each calling `generate` for one request."""
+def pool(network: Any, requests: Sequence[Request], seconds: float = float("inf"), workers: int = 16) -> Run:
+    """The common recipe: a pool of threads, each calling `generate` for one request.
+
+    After `seconds` it is ended: what it has generated counts, and all threads were busy, which is to its advantage.
+    """
     run, began = Run(), perf_counter()
 
     def one(request: Request) -> list[float]:
-        watch = _Watch()
-        _generate(network, [request.ids], request.count, watch)
+        watch = _Watch(until=began + seconds)
+        with suppress(_Over):
+            _generate(network, [request.ids], request.count, watch)
         return watch.times
 
     with ThreadPoolExecutor(workers) as threads:

@@ -10,7 +10,7 @@ from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
-from core.errors import Busy, EngineError, Misconfigured, Unavailable, trace
+from core.errors import Busy, EngineError, Misconfigured, TooLong, Unavailable, trace
 from core.ports import Capabilities, Conversation, Delta, Model
 from core.turn import SamplingParams, Utterance
 
@@ -28,6 +28,8 @@ RESTARTS = 3
 """A model that hangs or dies more often than this within a minute needs a new process."""
 
 _WATCH_SECONDS = 0.25
+
+_MOMENT = 0.5
 
 
 class LocalEngine:
@@ -170,7 +172,17 @@ class LocalEngine:
             self._in_house -= 1
 
     async def _warm_up(self) -> None:
-        conversation = Conversation("", (Utterance("user", "Hello! " * 16),))  # long enough to tell how fast it is read
+        """Has it read ever more, as long as that takes no time: then it is known how fast it reads."""
+        await self._greet(4)
+        with suppress(TooLong):
+            for words in (32, 64, 128, 256):
+                began = monotonic()
+                await self._greet(words)
+                if monotonic() - began > _MOMENT:
+                    return
+
+    async def _greet(self, words: int) -> None:
+        conversation = Conversation("", (Utterance("user", "Hello " * words),))
         async with aclosing(self.stream(conversation, SamplingParams(temperature=0, max_new_tokens=2))) as deltas:
             async for _ in deltas:
                 pass
