@@ -75,6 +75,7 @@ def _entry(place: int, entry: str) -> tuple[int, bytes]:
 def make_development_key(path: Path) -> Keys:
     """Loads the key file, or writes a new one that only its owner can read; raises Misconfigured where others can."""
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _write_whole(path, Keys.generate().dump() + "\n")
     return load(path)
 

@@ -52,11 +52,11 @@ def test_keys_do_not_show_in_a_log():
 
 
 def test_a_development_key_is_made_once_for_its_owner_alone(tmp_path: Path):
-    path = tmp_path / "key"
+    path = tmp_path / "not there yet" / "key"
     keys = make_development_key(path)
     assert path.stat().st_mode & 0o777 == 0o600
     assert make_development_key(path) == keys
-    assert [entry.name for entry in tmp_path.iterdir()] == ["key"]
+    assert [entry.name for entry in path.parent.iterdir()] == ["key"]
 
 
 def test_two_processes_that_make_a_key_at_once_have_the_same(tmp_path: Path):
