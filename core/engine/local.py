@@ -30,6 +30,7 @@ RESTARTS = 3
 _WATCH_SECONDS = 0.25
 
 _MOMENT = 0.5
+"""Seconds: where reading takes longer, enough is known of the machine's speed."""
 
 
 class LocalEngine:
