@@ -5,13 +5,14 @@ from dataclasses import replace
 
 from core.message import NO_USAGE, Chunk, Reasoning, Replace, Source, Status, StatusKind, Text, Written
 from core.ports import Conversation, Delta, Engine
+from core.reading import composed
 from core.turn import Answer, Chunks, SamplingParams, Turn, Utterance
 
 
 def conversation(turn: Turn) -> Conversation:
-    """What the engine is asked: system prompt, history, question."""
+    """What the engine is asked: system prompt, history, and the question with what was read besides it."""
     system = (Utterance("system", turn.system),) if turn.system else ()
-    question = Utterance("user", turn.message.text)
+    question = Utterance("user", composed(turn.message.text, turn.reading, turn.language))
     return Conversation(str(turn.message.thread), (*system, *turn.history, question), model=turn.model)
 
 

@@ -1,4 +1,4 @@
-"""Events as JSON and back, for the inbox; unknown fields are skipped so that two releases can share one queue."""
+"""Events and readings as JSON and back; unknown fields are skipped so that two releases can share one database."""
 
 import json
 import types
@@ -11,23 +11,32 @@ from typing import Any, Union, cast, get_args, get_origin, get_type_hints
 
 from core.errors import Malformed
 from core.message import Command, Deleted, Edited, Event, Feedback, LastReplyTo, Message, PartId, ReplyId
+from core.reading import Reading
 
 _TAGGED: dict[str, type] = {
     kind.__name__: kind for kind in (Message, Command, Edited, Deleted, Feedback, ReplyId, PartId, LastReplyTo)
 }
 
 
-def dumps(event: Event) -> bytes:
-    """One event as UTF-8 JSON; times as ISO 8601."""
-    return json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
+def dumps(value: Event | Reading) -> bytes:
+    """One event or reading as UTF-8 JSON; times as ISO 8601."""
+    return json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":")).encode(errors="surrogatepass")
 
 
 def loads(data: bytes) -> Event:
-    """The inverse of `dumps`; raises Malformed where it is no event."""
+    """The event that `dumps` was given; raises Malformed where it is none."""
     try:
         return cast(Event, _tagged(json.loads(data)))
     except (ValueError, TypeError, KeyError) as error:
         raise Malformed(f"not an event: {type(error).__name__}") from error
+
+
+def loads_reading(data: bytes) -> Reading:
+    """The reading that `dumps` was given; raises Malformed where it is none."""
+    try:
+        return cast(Reading, _build(Reading, dict(json.loads(data))))
+    except (ValueError, TypeError, KeyError) as error:
+        raise Malformed(f"not a reading: {type(error).__name__}") from error
 
 
 def _plain(value: Any) -> Any:

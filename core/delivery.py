@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from time import monotonic
@@ -71,6 +71,10 @@ class StoredLedger:
     async def state(self, state: Mapping[str, Any]) -> None:
         async with self._hall.store.unit() as unit:
             await unit.outbox.state(self._delivery, state)
+
+    async def known(self, parts: Collection[PartId]) -> frozenset[PartId]:
+        async with self._hall.store.unit() as unit:
+            return await unit.outbox.known(parts)
 
 
 class Courier:

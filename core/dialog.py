@@ -18,6 +18,8 @@ from core.language import language_of
 from core.manuscript import Manuscript
 from core.message import Chunk, Command, CommandName, Message, Reasoning, Replace, Reply, ReplyId, Source, Text
 from core.ports import Claim, Delivery, Exchange, Mark, State, Unit
+from core.reader import read, within_context
+from core.reading import EMPTY, Reading, apology
 from core.texts import say
 from core.turn import Turn, Utterance
 
@@ -36,12 +38,17 @@ class Sentence:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The turn is answered by the line of middlewares. `replaces` is the answer to be written again."""
+    """The turn is answered by the line of middlewares. `replaces` is the answer to be written again.
+
+    `reading` is what an earlier try has read, None where none has; `is_first` where nothing was answered here before.
+    """
 
     message: Message
     newest: tuple[Exchange, ...]
     route: str = ""
     replaces: ReplyId | None = None
+    reading: Reading | None = None
+    is_first: bool = False
 
 
 Plan = Sentence | Question
@@ -181,7 +188,11 @@ class Dialog:
     async def _question(self, unit: Unit, message: Message) -> Question:
         self._language = language_of(message.text, message.author.locale)
         newest = await unit.threads.history(message.thread, message.id, limit=self._hall.terms.history_page)
-        return Question(message, newest, (await unit.threads.facts(message.thread)).route)
+        facts = await unit.threads.facts(message.thread)
+        is_read = message.is_mention or message.attachments
+        reading = await unit.threads.reading(message.thread, message.id) if is_read else None
+        # What a thread was to forget is not read again where it still stands on the platform.
+        return Question(message, newest, facts.route, reading=reading, is_first=not (newest or facts.is_reset))
 
     # ---------------------------------------------------------------------------------------------------- the answer
 
@@ -204,7 +215,14 @@ class Dialog:
         return self._failed(error) if (error := self._writing.exception()) else self._manuscript.state
 
     async def _draw(self, question: Question, drafter: Drafter) -> None:
-        turn = self._turn(question)
+        turn = await self._read(self._turn(question), question)
+        unread = apology(turn.reading, self._language)
+        if unread and not turn.reading.files and not turn.message.text.strip():
+            self._take(Text(unread, Source.HOUSE))
+            return
+        if turn.reading == EMPTY and not turn.message.text.strip():  # called by name, and nothing to read
+            self._say("help")
+            return
         turn = replace(turn, history=await self._history(turn, question.newest))
         async with aclosing(self._hall.answer(turn)) as chunks:
             async for chunk in chunks:
@@ -215,6 +233,8 @@ class Dialog:
         written = self._manuscript.written
         if written is not None and written.finish in ("length", "timeout"):
             self._take(Text(f"\n\n*{say('truncated', self._language)}*", Source.HOUSE))
+        if unread:
+            self._take(Text(f"\n\n*{unread}*", Source.HOUSE))
 
     def _turn(self, question: Question) -> Turn:
         terms = self._hall.terms
@@ -229,6 +249,22 @@ class Dialog:
             skips_cache=question.replaces is not None,
         )
 
+    async def _read(self, turn: Turn, question: Question) -> Turn:
+        """The turn with what came with its question: read once, and kept with it for every later try and turn."""
+        message, hall, reading = question.message, self._hall, question.reading
+        if reading is None:
+            door = hall.adapters[message.thread.adapter]
+            reading = await read(door, message, with_thread=message.is_mention and question.is_first)
+        turn = await within_context(replace(turn, reading=reading), hall.engine, self._budget(turn))
+        if turn.reading not in (EMPTY, question.reading):
+            async with hall.store.unit() as unit:
+                await unit.threads.keep_reading(message.thread, message.id, turn.reading)
+        return turn
+
+    def _budget(self, turn: Turn) -> int:
+        """Tokens of a prompt that leaves room for the answer."""
+        return self._hall.engine.model.context - turn.params.max_new_tokens
+
     async def _history(self, turn: Turn, newest: tuple[Exchange, ...]) -> tuple[Utterance, ...]:
         hall, message = self._hall, turn.message
         page = hall.terms.history_page
@@ -242,7 +278,7 @@ class Dialog:
         async def count(history: Sequence[Utterance]) -> int:
             return await hall.engine.count(conversation(replace(turn, history=tuple(history))))
 
-        return await within_budget(read_more, count, hall.engine.model.context - turn.params.max_new_tokens)
+        return await within_budget(read_more, count, self._budget(turn))
 
     def _take(self, chunk: Chunk) -> None:
         self._manuscript.take(chunk)

@@ -101,6 +101,15 @@ class Attachment:
     address: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One thing said in a conversation; `role` is system, user, assistant or tool, `name` the speaker where known."""
+
+    role: str
+    text: str
+    name: str = ""
+
+
 class ReplyId(str):
     """Our own id of an answer: 32 hexadecimal digits, an HMAC of the dedupe key of the event it answers."""
 

@@ -23,6 +23,7 @@ from core.message import (
     Visibility,
     Written,
 )
+from core.reading import EMPTY, Reading
 from core.turn import RECOMMENDED, Chunks, SamplingParams, Turn, Utterance
 
 # ------------------------------------------------------------------------------------------------- the front doors
@@ -95,6 +96,10 @@ class Ledger(Protocol):
 
     async def state(self, state: Mapping[str, Any]) -> None: ...
 
+    async def known(self, parts: Collection[PartId]) -> frozenset[PartId]:
+        """Those of these platform messages that carry an answer already, this one or another."""
+        ...
+
 
 class Adapter(Protocol):
     """A front door: it translates one platform and knows no other."""
@@ -135,15 +140,22 @@ class SuggestsPrompts(Protocol):
 
 
 class ReadsThread(Protocol):
-    """A platform whose earlier messages of a thread can be read, oldest first."""
+    """A platform whose earlier messages of a thread can be read."""
 
-    async def earlier(self, message: Message, limit: int) -> tuple[Utterance, ...]: ...
+    async def earlier(self, message: Message, limit: int) -> tuple[Utterance, ...]:
+        """The last `limit` messages of the thread before this one, oldest first, with names; ours are an assistant's.
+
+        Empty where the message begins its thread. Raises ChannelError.
+        """
+        ...
 
 
 class Attachments(Protocol):
-    """Fetches what came with a message; raises Refused above `limit` bytes, NotFound where it is gone."""
+    """Fetches what came with a message."""
 
-    async def fetch(self, attachment: Attachment, limit: int) -> bytes: ...
+    async def fetch(self, attachment: Attachment, limit: int) -> bytes:
+        """Raises Refused above `limit` bytes, NotFound where it is gone, ChannelError where it could not be had."""
+        ...
 
 
 # ------------------------------------------------------------------------------------------------------- the engine
@@ -403,6 +415,10 @@ class Outbox(Protocol):
         """Keeps the adapter's own state. Raises LeaseLost."""
         ...
 
+    async def known(self, parts: Collection[PartId]) -> frozenset[PartId]:
+        """Those of these that are parts of some reply."""
+        ...
+
     async def done(self, delivery: Delivery) -> None:
         """Delivered; the turn's state `delivering` becomes `done`. Raises LeaseLost."""
         ...
@@ -506,19 +522,24 @@ class Ratings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A question with its newest answer, for the history; `cursor` is where to go on reading."""
+    """A question and what was read with it, and its newest answer; `cursor` is where to go on reading."""
 
     cursor: int
     question: str
     asker: Author
     answer: str
+    reading: Reading = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadFacts:
-    """What is remembered of a thread; `route` is the model asked for by /code or /chat, "" where none."""
+    """What is remembered of a thread.
+
+    `route` is the model asked for by /code or /chat, "" where none; `is_reset` once anything in it was to be forgotten.
+    """
 
     route: str = ""
+    is_reset: bool = False
 
 
 class Threads(Protocol):
@@ -531,6 +552,14 @@ class Threads(Protocol):
 
         Newest first.
         """
+        ...
+
+    async def reading(self, thread: ThreadId, message_id: str) -> Reading | None:
+        """What was read with this message; None where nothing was, or where it can no longer be opened."""
+        ...
+
+    async def keep_reading(self, thread: ThreadId, message_id: str, reading: Reading) -> None:
+        """Keeps it sealed under the author's key, until the message is erased; nothing where there is no such one."""
         ...
 
     async def facts(self, thread: ThreadId) -> ThreadFacts: ...

@@ -8,6 +8,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "- `stop` – stop the answer that is being written\n"
         "- `/regenerate` – answer the last question again\n"
         "- 👍 or 👎 under an answer – tell me whether it helped\n\n"
+        "Where a message cannot begin with `/`, mention me before it.\n\n"
         "Everything stays on this company's own machines.",
         "请直接用自己的话提问；我在这个会话里回答，并记得会话里说过的内容。\n\n"
         "- `/reset` – 忘记这个会话到目前为止的内容\n"
@@ -15,6 +16,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "- `停止` – 停止正在写的回答\n"
         "- `/regenerate` – 重新回答上一个问题\n"
         "- 回答下方的 👍 或 👎 – 告诉我回答是否有帮助\n\n"
+        "如果消息不能以 `/` 开头，请先提及我，再写命令。\n\n"
         "所有内容都只保存在本公司自己的机器上。",
     ),
     "reset": (
@@ -78,6 +80,30 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "truncated": (
         "The answer was cut at its greatest length. Ask me to go on.",
         "回答因达到最大长度而中断。可以让我继续。",
+    ),
+    "unread_too_large": (
+        "I could not read {files}: I read text files up to {size}.",
+        "我无法读取{files}：我只能读取不超过 {size} 的文本文件。",
+    ),
+    "unread_not_text": (
+        "I could not read {files}: I read text files only, in UTF-8.",
+        "我无法读取{files}：我只能读取 UTF-8 编码的文本文件。",
+    ),
+    "unread_too_many": (
+        "I did not read {files}: I read at most {count} files at once.",
+        "我没有读取{files}：我一次最多读取 {count} 个文件。",
+    ),
+    "unread_gone": (
+        "I could not find {files} any more.",
+        "我没能找到{files}：文件已不存在。",
+    ),
+    "unread_not_fetched": (
+        "I could not fetch {files}. Please attach once more.",
+        "我没能取到{files}。请重新添加附件。",
+    ),
+    "unread_not_here": (
+        "I could not read {files}: I can't read files here. Please paste the text instead.",
+        "我无法读取{files}：我在这里不能读取文件。请直接粘贴文字。",
     ),
 }
 

@@ -5,18 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from core.message import Chunk, Message, ReplyId
+from core.message import Utterance as Utterance  # is looked for here as well
+from core.reading import EMPTY, Reading
 
 Chunks = AsyncGenerator[Chunk, None]
 Answer = Callable[["Turn"], Chunks]
-
-
-@dataclass(frozen=True, slots=True)
-class Utterance:
-    """One thing said in a conversation; `role` is system, user, assistant or tool, `name` the speaker where known."""
-
-    role: str
-    text: str
-    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +33,14 @@ RECOMMENDED = SamplingParams()
 class Turn:
     """One question on its way to an answer.
 
-    `history` is what was said before, oldest first and without the system prompt; `skips_cache` is set for a
+    `reading` is what was read besides the question and belongs to it: the same words about another file are another
+    question. `history` is what was said before, oldest first and without the system prompt; `skips_cache` is set for a
     regenerated answer; `model` is chosen by Route, "" means the engine's own.
     """
 
     message: Message
     reply_id: ReplyId
+    reading: Reading = EMPTY
     history: tuple[Utterance, ...] = ()
     system: str = ""
     model: str = ""

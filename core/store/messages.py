@@ -1,20 +1,30 @@
-"""What persons said, each message sealed under its author's key."""
+"""What persons said and what was read with it, sealed under the author's key."""
 
+import logging
 from dataclasses import replace
 from uuid import UUID
 
 from core import codec
-from core.errors import Malformed
+from core.errors import Malformed, ParleyError
 from core.message import Author, Message, ThreadId
+from core.reading import Reading
 from core.store.room import Desk
 from core.store.vault import Vault
+
+logger = logging.getLogger(__name__)
 
 _READ = """
     SELECT author, body FROM messages
     WHERE id = %(id)s AND thread = %(thread)s AND (%(author)s::uuid IS NULL OR author = %(author)s) AND NOT is_erased
     FOR UPDATE
 """
-_WRITE = "UPDATE messages SET body = %(body)s, is_erased = %(is_erased)s WHERE id = %(id)s"
+_WRITE = """
+    UPDATE messages SET body = %(body)s, is_erased = %(is_erased)s,
+        reading = CASE WHEN NOT %(is_erased)s THEN reading END
+    WHERE id = %(id)s
+"""
+_READING = "SELECT author, reading FROM messages WHERE id = %(id)s AND thread = %(thread)s AND NOT is_erased"
+_KEEP = "UPDATE messages SET reading = %(reading)s WHERE id = %(id)s"
 # What was thought says again what was asked: where the question changes or goes, it goes too.
 _FORGET = "UPDATE replies SET reasoning = NULL WHERE question = %(id)s AND reasoning IS NOT NULL"
 
@@ -31,12 +41,36 @@ async def open(vault: Vault, author: UUID, row_id: UUID, body: bytes) -> Message
     return message
 
 
+async def keep_reading(desk: Desk, row_id: UUID, thread: ThreadId, reading: Reading) -> None:
+    """Keeps what was read with a stored message; nothing where there is none, or it was erased."""
+    rows = await desk.tx.fetch(_READ, {"id": row_id, "thread": desk.vault.thread(thread), "author": None})
+    if rows:
+        sealed = await desk.vault.seal("messages", "reading", rows[0][0], row_id, codec.dumps(reading))
+        desk.tx.later(_KEEP, {"id": row_id, "reading": sealed})
+
+
+async def reading_of(desk: Desk, row_id: UUID, thread: ThreadId) -> Reading | None:
+    rows = await desk.tx.fetch(_READING, {"id": row_id, "thread": desk.vault.thread(thread)})
+    return await open_reading(desk.vault, rows[0][0], row_id, rows[0][1]) if rows else None
+
+
+async def open_reading(vault: Vault, author: UUID, row_id: UUID, sealed: bytes | None) -> Reading | None:
+    """None also where it was changed or moved in the database: the question stands without it."""
+    if sealed is None:
+        return None
+    try:
+        return codec.loads_reading(await vault.open("messages", "reading", author, row_id, sealed))
+    except ParleyError as error:
+        logger.error("what was read with message %s cannot be opened: %s", row_id.hex, type(error).__name__)
+        return None
+
+
 async def rewrite(
     desk: Desk, row_id: UUID, thread: ThreadId, *, text: str, by: Author | None = None, is_erased: bool = False
 ) -> bool:
     """Gives a stored message another text, and forgets what was thought about the one it had.
 
-    With `by`, only a message of that author; False where there is none.
+    With `by`, only a message of that author; False where there is none. What was read with it goes once it is erased.
     """
     author = desk.vault.person(by) if by else None
     params = {"id": row_id, "thread": desk.vault.thread(thread), "author": author}

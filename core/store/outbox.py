@@ -72,6 +72,7 @@ _PART = f"""
     ON CONFLICT (id) DO UPDATE SET reply_id = EXCLUDED.reply_id, body = EXCLUDED.body
 """
 _STATE = f"UPDATE outbox SET state = %(state)s WHERE {_HELD}"
+_KNOWN = "SELECT id FROM parts WHERE id = ANY(%(ids)s::uuid[])"
 _DONE = f"""
     WITH delivered AS (
         DELETE FROM outbox WHERE {_HELD} RETURNING reply_id, thread, inbox_id
@@ -205,6 +206,10 @@ class PostgresOutbox(Room):
         person, row_id = self._vault.person(delivery.reply.asker), UUID(delivery.reply.id)
         sealed = await self._vault.seal("outbox", "state", person, row_id, bodies.dump(dict(state)))
         self._tx.later(_STATE, delivery_token(delivery) | {"state": sealed}, LeaseLost)
+
+    async def known(self, parts: Collection[PartId]) -> frozenset[PartId]:
+        by_id = {self._vault.part(part): part for part in parts}
+        return frozenset(by_id[row_id] for (row_id,) in await self._tx.fetch(_KNOWN, {"ids": list(by_id)}))
 
     async def done(self, delivery: Delivery) -> None:
         self._announced(_DONE, delivery)

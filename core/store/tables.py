@@ -74,7 +74,8 @@ Index(
     postgresql_where=threads.c.asked_at.is_not(None),
 )
 
-# `id` is the blind index of the message's own id, and so the id of its first reply; `seq` is its place at intake.
+# `id` is the blind index of the message's own id, and so the id of its first reply; `seq` is its place at intake;
+# `reading` is what was read besides it, sealed too, where anything was.
 messages = Table(
     "messages",
     metadata,
@@ -84,6 +85,7 @@ messages = Table(
     Column("author", Uuid, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("is_erased", Boolean, nullable=False, server_default=text("false")),
+    Column("reading", LargeBinary),
 )
 Index("messages_thread_seq", messages.c.thread, messages.c.seq, unique=True)
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from core.errors import ParleyError, Refused
 from core.message import Author, Feedback, ThreadId
 from core.ports import Claim, Exchange, ThreadFacts
+from core.reading import EMPTY, Reading
 from core.store import messages, replies
 from core.store.database import Row
 from core.store.room import Room
@@ -15,7 +16,7 @@ logger = logging.getLogger(__name__)
 
 # The exchanges that count: answered by more than a sentence of the house (a sealed empty text has 49 bytes).
 _HISTORY = f"""
-    SELECT message.seq, message.id, message.author, message.body, newest.id, newest.asker, newest.body
+    SELECT message.seq, message.id, message.author, message.body, message.reading, newest.id, newest.asker, newest.body
     FROM messages message
     CROSS JOIN LATERAL ({replies.NEWEST_ANSWER}) newest
     WHERE message.thread = %(thread)s AND NOT message.is_erased
@@ -28,7 +29,7 @@ _HISTORY = f"""
         AND octet_length(newest.body) > 49
     ORDER BY message.seq DESC LIMIT %(limit)s
 """
-_FACTS = "SELECT route FROM threads WHERE id = %(thread)s"
+_FACTS = "SELECT route, reset_seq > 0 FROM threads WHERE id = %(thread)s"
 _ROUTE = """
     INSERT INTO threads (id, route) VALUES (%(thread)s, %(route)s)
     ON CONFLICT (id) DO UPDATE SET route = EXCLUDED.route
@@ -65,14 +66,31 @@ class PostgresThreads(Room):
             return None
 
     async def _exchange(
-        self, seq: int, id_: UUID, author: UUID, body: bytes, answer_id: UUID, asker: UUID, answer: bytes
+        self,
+        seq: int,
+        id_: UUID,
+        author: UUID,
+        body: bytes,
+        reading: bytes | None,
+        answer_id: UUID,
+        asker: UUID,
+        answer: bytes,
     ) -> Exchange:
         question = await messages.open(self._vault, author, id_, body)
-        return Exchange(seq, question.text, question.author, await replies.text(self._vault, asker, answer_id, answer))
+        read = await messages.open_reading(self._vault, author, id_, reading)
+        text = await replies.text(self._vault, asker, answer_id, answer)
+        return Exchange(seq, question.text, question.author, text, read or EMPTY)
+
+    async def reading(self, thread: ThreadId, message_id: str) -> Reading | None:
+        return await messages.reading_of(self._desk, self._vault.event(thread.adapter, message_id), thread)
+
+    async def keep_reading(self, thread: ThreadId, message_id: str, reading: Reading) -> None:
+        row_id = self._vault.event(thread.adapter, message_id)
+        await messages.keep_reading(self._desk, row_id, thread, reading)
 
     async def facts(self, thread: ThreadId) -> ThreadFacts:
         rows = await self._tx.fetch(_FACTS, {"thread": self._vault.thread(thread)})
-        return ThreadFacts(route=rows[0][0]) if rows else ThreadFacts()
+        return ThreadFacts(*rows[0]) if rows else ThreadFacts()
 
     async def route(self, thread: ThreadId, route: str) -> None:
         self._tx.later(_ROUTE, {"thread": self._vault.thread(thread), "route": route})

@@ -11,10 +11,22 @@ import pytest
 
 from core.access import Access, Rule
 from core.answer import answer_with
-from core.errors import Busy, ChannelError, DoorLost, Malformed, NotStored, RateLimited, TooLong, Undeliverable
+from core.errors import (
+    Busy,
+    ChannelError,
+    DoorLost,
+    Malformed,
+    NotFound,
+    NotStored,
+    RateLimited,
+    Refused,
+    TooLong,
+    Undeliverable,
+)
 from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import (
+    Attachment,
     Author,
     Command,
     CommandName,
@@ -30,8 +42,10 @@ from core.message import (
     Text,
     ThreadId,
     Usage,
+    Utterance,
 )
 from core.ports import Capabilities, Delta, Model, State
+from core.reading import MAX_FILE, Reading, UnreadFile, Why, apology
 from core.texts import say
 from core.turn import compose
 
@@ -67,7 +81,7 @@ class Mind:
         return sum(len(turn.text.split()) for turn in conversation.turns)
 
     async def stream(self, conversation, params):
-        question = conversation.turns[-1].text
+        question = conversation.turns[-1].text.split("\n")[-1]  # whatever was read stands before it
         self.heard.append(conversation)
         answer = self.answers.get(question, f"answer to {question}")
         self.open.add(question)
@@ -119,6 +133,36 @@ class Door:
             self.shown[reply.in_reply_to] = text
 
 
+class Library(Door):
+    """A platform with earlier messages and files; in place of either may stand an error. `gate` holds the files back.
+
+    `asked` are the messages whose threads were read, `fetched` the ids of files.
+    """
+
+    def __init__(self, said=(), **files):
+        super().__init__()
+        self.said, self.files = said, files
+        self.asked, self.fetched = [], []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def earlier(self, message, limit):
+        self.asked.append(message.id)
+        if isinstance(self.said, Exception):
+            raise self.said
+        return self.said[-limit:]
+
+    async def fetch(self, attachment, limit):
+        self.fetched.append(attachment.id)
+        await self.gate.wait()
+        content = self.files.get(attachment.id, NotFound())
+        if isinstance(content, Exception):
+            raise content
+        if len(content) > limit:
+            raise Refused
+        return content
+
+
 class Numbers:
     """Metrics that can be read back."""
 
@@ -136,8 +180,8 @@ class Numbers:
 class House:
     """A store, an engine, a door and a manager at work on them."""
 
-    def __init__(self, store, *middlewares, terms=TERMS):
-        self.store, self.mind, self.door, self.numbers = store, Mind(), Door(), Numbers()
+    def __init__(self, store, *middlewares, terms=TERMS, door=None):
+        self.store, self.mind, self.door, self.numbers = store, Mind(), door or Door(), Numbers()
         access = Access({"door": Rule(admins=frozenset({"root"}))})
         answer = compose(middlewares, answer_with(self.mind))
         self.hall = Hall(self.store, {"door": self.door}, self.mind, answer, self.numbers, access, terms)
@@ -160,8 +204,9 @@ class House:
         async with self.store.unit() as unit:
             return [receipt.reply_id for receipt in await unit.inbox.add(events)]
 
-    def message(self, text, thread="t", author=ADA, id=""):
-        return Message(**self.common(thread, author, id), text=text)
+    def message(self, text, thread="t", author=ADA, id="", files=(), is_mention=False):
+        where = self.common(thread, author, id)
+        return Message(**where, text=text, attachments=tuple(files), is_mention=is_mention)
 
     def command(self, name, thread="t", author=ADA, args="", id=""):
         return Command(**self.common(thread, author, id), name=name, args=args)
@@ -575,6 +620,313 @@ async def test_a_failed_answer_has_no_thoughts(house):
     _, reply_id = await house.ask("one")
     assert (await house.until(reply_id)).state is State.FAILED
     assert await house.store.archive.reasoning(reply_id, ADA) == ""
+
+
+# ------------------------------------------------------------------------------------- what is read besides a question
+
+BOAT = (Utterance("user", "The boat leaves at nine.", "Bob"), Utterance("user", "Which harbour?", "Eve"))
+SPOKEN = "\nBob: The boat leaves at nine.\nEve: Which harbour?\n"
+NOTES = b"Buy flour.\n"
+
+
+def text_file(id="notes", name="notes.txt", size=None):
+    return Attachment(id, name, "text/plain", size, {"url": "there"})
+
+
+def mention(house, text, **more):
+    return house.ask(text, is_mention=True, **more)
+
+
+def prompts(house):
+    return [conversation.turns[-1].text for conversation in house.mind.heard]
+
+
+async def reading_of(house, message):
+    async with house.store.unit() as unit:
+        return await unit.threads.reading(message.thread, message.id)
+
+
+def unread(why, *names, language="en"):
+    return apology(Reading(unread=tuple(UnreadFile(name, why) for name in names)), language)
+
+
+async def test_a_mention_in_a_thread_of_others_knows_who_said_what_and_so_does_the_follow_up(store):
+    async with House(store, door=Library(BOAT)).at_work() as house:
+        message, first = await mention(house, "Summarise this thread.")
+        await house.until(first, State.DONE)
+        (prompt,) = prompts(house)
+        assert SPOKEN in prompt
+        assert prompt.endswith("\nSummarise this thread.")
+        _, second = await mention(house, "And in short?")
+        await house.until(second, State.DONE)
+        before, answer, question = house.mind.heard[-1].turns
+        assert (before.text, answer.text) == (prompt, "answer to Summarise this thread.")
+        assert question.text == "And in short?"
+        assert house.door.asked == [message.id]
+
+
+async def test_a_bare_call_in_a_thread_of_others_is_answered_from_what_they_said(store):
+    async with House(store, door=Library(BOAT)).at_work() as house:
+        _, called = await mention(house, "")
+        await house.until(called, State.DONE)
+        assert SPOKEN in prompts(house)[0]
+
+
+async def test_a_bare_call_with_nothing_to_read_is_answered_by_help(store):
+    async with House(store, door=Library(())).at_work() as house:
+        _, called = await mention(house, "")
+        await house.until(called, State.DONE)
+        assert (await house.reply(called)).text == say("help", "en")
+        assert prompts(house) == []
+
+
+async def test_a_thread_is_read_at_its_first_mention_alone(store):
+    async with House(store, door=Library(BOAT)).at_work() as house:
+        _, unasked = await house.ask("no mention", thread="direct")
+        await house.until(unasked)
+        _, first = await house.ask("one")
+        await house.until(first)
+        _, known = await mention(house, "two")
+        await house.until(known)
+        assert house.door.asked == []
+        assert prompts(house) == ["no mention", "one", "two"]
+
+
+async def test_what_a_thread_was_to_forget_is_not_read_again(store):
+    async with House(store, door=Library(BOAT)).at_work() as house:
+        _, first = await mention(house, "one")
+        await house.until(first)
+        await house.accept(house.command(CommandName.RESET))
+        _, second = await mention(house, "two")
+        await house.until(second)
+        assert [turn.text for turn in house.mind.heard[-1].turns] == ["two"]
+        assert len(house.door.asked) == 1
+
+
+async def test_a_mention_after_one_that_failed_reads_the_thread(store):
+    async with House(store, door=Library(BOAT)).at_work() as house:
+        house.mind.answers["one"] = Busy()
+        _, first = await mention(house, "one")
+        await house.until(first, State.FAILED)
+        _, second = await mention(house, "two")
+        await house.until(second)
+        assert SPOKEN in prompts(house)[-1]
+
+
+async def test_a_recovered_turn_reads_what_was_kept(store):
+    door = Library(BOAT, notes=NOTES)
+    house = House(store, terms=replace(TERMS, lease=timedelta(seconds=0.3)), door=door)
+    _, reply_id = await mention(house, "one", files=[text_file()])
+    async with house.at_work():
+        house.mind.gate.clear()
+        await house.until(reply_id, State.ANSWERING)
+    door.said, door.files = ChannelError("away"), {}
+    house.mind.gate.set()
+    async with house.at_work():
+        await house.until(reply_id, State.DONE)
+    first, second = prompts(house)
+    assert first == second
+    assert SPOKEN in first
+    assert "Buy flour." in first
+    assert (len(door.asked), len(door.fetched)) == (1, 1)
+
+
+async def test_an_edited_question_and_an_answer_written_again_keep_what_was_read(store):
+    async with House(store, door=Library(BOAT, notes=NOTES)).at_work() as house:
+        house.mind.gate.clear()
+        message, first = await mention(house, "one", files=[text_file()])
+        await house.until(first, State.ANSWERING)
+        await house.accept(Edited(**house.common("t", ADA), message_id=message.id, text="uno"))
+        await eventually(lambda: house.mind.open == {"uno"})
+        house.mind.gate.set()
+        await house.until(first, State.DONE)
+        (second,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+        await house.until(second, State.DONE)
+        before, edited, again = prompts(house)
+        assert edited == again == before.removesuffix("one") + "uno"
+        assert (len(house.door.asked), len(house.door.fetched)) == (1, 1)
+
+
+async def test_a_thread_too_long_for_the_model_loses_its_beginning(store):
+    said = tuple(Utterance("user", f"number {n} " + "word " * 28, f"P{n}") for n in range(40))
+    async with House(store, door=Library(said)).at_work() as house:
+        message, reply_id = await mention(house, "why?")
+        await house.until(reply_id, State.DONE)
+        (conversation,) = house.mind.heard
+        room = 500 - await house.mind.count(conversation)  # half of the context is for the answer
+        assert 0 <= room < 31
+        kept = (await reading_of(house, message)).earlier
+        assert 1 < len(kept) < 40
+        assert [each.name for each in kept] == [each.name for each in said[-len(kept) :]]
+
+
+async def test_a_thread_that_cannot_be_read_costs_no_answer(store, caplog):
+    async with House(store, door=Library(RateLimited(timedelta(seconds=60)))).at_work() as house:
+        message, first = await mention(house, "why?")
+        await house.until(first, State.DONE)
+        assert house.door.shown[message.id] == "answer to why?"
+        assert "RateLimited" in caplog.text
+        house.door.said = BOAT
+        (second,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+        await house.until(second)
+        assert SPOKEN in prompts(house)[-1]
+
+
+async def test_half_a_character_in_anothers_words_makes_no_question_unreadable(store):
+    async with House(store, door=Library([Utterance("user", "half \ud800", "Bob \ud800")])).at_work() as house:
+        _, reply_id = await mention(house, "why?")
+        await house.until(reply_id)
+        assert "\nBob ?: half ?\n" in prompts(house)[0]
+
+
+async def test_a_text_file_is_part_of_its_question_now_and_later(store):
+    async with House(store, door=Library(notes=NOTES)).at_work() as house:
+        _, first = await house.ask("What do I buy?", files=[text_file(size=len(NOTES))])
+        await house.until(first, State.DONE)
+        (prompt,) = prompts(house)
+        assert "“notes.txt”" in prompt
+        assert "\nBuy flour.\n" in prompt
+        assert prompt.endswith("\nWhat do I buy?")
+        assert (await house.reply(first)).text == "answer to What do I buy?"
+        _, second = await house.ask("How much?")
+        await house.until(second)
+        assert [turn.text for turn in house.mind.heard[-1].turns] == [prompt, "answer to What do I buy?", "How much?"]
+        assert house.door.fetched == ["notes"]
+
+
+async def test_what_was_read_is_introduced_in_the_language_of_the_question(store):
+    async with House(store, door=Library(BOAT, notes=NOTES)).at_work() as house:
+        _, reply_id = await mention(
+            house, "总结一下", files=[text_file(), text_file("pdf", "a.pdf"), text_file("gone")]
+        )
+        await house.until(reply_id)
+        assert "附件“notes.txt”" in prompts(house)[0]
+        assert prompts(house)[0].endswith("\n问题：\n总结一下")
+        assert (await house.reply(reply_id)).text.endswith(f"*{unread(Why.GONE, 'a.pdf', 'notes.txt', language='zh')}*")
+
+
+@pytest.mark.parametrize("size", [MAX_FILE, None])
+async def test_a_file_of_64_kb_is_read(store, size):
+    async with House(store, door=Library(notes=b"a" * MAX_FILE)).at_work() as house:
+        _, reply_id = await house.ask("why?", files=[text_file(size=size)])
+        await house.until(reply_id)
+        assert "a" * MAX_FILE in prompts(house)[0]
+        assert (await house.reply(reply_id)).text == "answer to why?"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "why"),
+    [
+        (text_file(size=MAX_FILE + 1), b"", Why.TOO_LARGE),
+        (text_file(), b"a" * (MAX_FILE + 1), Why.TOO_LARGE),
+        (Attachment("notes", "notes.pdf", "application/pdf", 9), b"%PDF", Why.NOT_TEXT),
+        (text_file(), b"\x89PNG\r\n", Why.NOT_TEXT),
+        (text_file(), NotFound(), Why.GONE),
+        (text_file(), ChannelError("503"), Why.NOT_FETCHED),
+        (text_file(), RuntimeError("secret words"), Why.NOT_FETCHED),
+    ],
+)
+async def test_a_file_that_is_not_read_is_named_after_the_answer(store, caplog, file, content, why):
+    async with House(store, door=Library(notes=content)).at_work() as house:
+        message, reply_id = await house.ask("why?", files=[file])
+        assert (await house.until(reply_id)).state is State.DONE
+        reply = await house.reply(reply_id)
+        assert reply.text == house.door.shown[message.id] == f"answer to why?\n\n*{unread(why, file.name)}*"
+        assert reply.source is Source.ENGINE
+        assert f"“{file.name}”" in prompts(house)[0]
+        assert ("failed" in caplog.text) == isinstance(content, RuntimeError)
+        assert "secret words" not in caplog.text
+        assert file.name not in caplog.text
+        assert bool(house.door.fetched) == (content not in (b"", b"%PDF"))
+
+
+async def test_of_two_files_the_one_that_is_text_is_read(store):
+    async with House(store, door=Library(notes=NOTES)).at_work() as house:
+        files = [Attachment("report", "report.pdf", "application/pdf"), text_file()]
+        message, reply_id = await house.ask("why?", files=files)
+        await house.until(reply_id, State.DONE)
+        assert "\nBuy flour.\n" in prompts(house)[0]
+        assert house.door.shown[message.id].endswith(f"\n\n*{unread(Why.NOT_TEXT, 'report.pdf')}*")
+
+
+async def test_no_more_than_ten_files_are_read(store):
+    async with House(store, door=Library(**{f"f{n}": f"file {n}".encode() for n in range(12)})).at_work() as house:
+        _, reply_id = await house.ask("why?", files=[text_file(f"f{n}", f"f{n}.txt") for n in range(12)])
+        await house.until(reply_id)
+        assert house.door.fetched == [f"f{n}" for n in range(10)]
+        assert (await house.reply(reply_id)).text.endswith(f"*{unread(Why.TOO_MANY, 'f10.txt', 'f11.txt')}*")
+
+
+async def test_nothing_but_a_file_that_is_no_text_is_answered_without_a_model(store):
+    async with House(store, door=Library()).at_work() as house:
+        pdf = Attachment("report", "report.pdf", "application/pdf")
+        message, reply_id = await house.ask(" ", files=[pdf])
+        assert (await house.until(reply_id)).state is State.DONE
+        reply = await house.reply(reply_id)
+        assert (reply.text, reply.source) == (unread(Why.NOT_TEXT, "report.pdf"), Source.HOUSE)
+        assert house.door.shown[message.id] == reply.text
+        assert house.mind.heard == []
+        _, second = await house.ask("why?")
+        await house.until(second)
+        assert [turn.text for turn in house.mind.heard[-1].turns] == ["why?"]
+
+
+async def test_a_text_file_without_a_word_is_a_question_of_its_own(store):
+    async with House(store, door=Library(notes=NOTES)).at_work() as house:
+        _, reply_id = await house.ask("", files=[text_file()])
+        assert (await house.until(reply_id)).state is State.DONE
+        assert prompts(house)[0].endswith("\nBuy flour.\n```")
+        assert (await house.reply(reply_id)).source is Source.ENGINE
+
+
+async def test_a_door_that_shows_neither_files_nor_threads_says_so(house):
+    message, reply_id = await mention(house, "why?", files=[text_file()])
+    await house.until(reply_id, State.DONE)
+    assert house.door.shown[message.id] == f"answer to why?\n\n*{unread(Why.NOT_HERE, 'notes.txt')}*"
+
+
+async def test_a_stop_ends_the_reading_too(store):
+    async with House(store, door=Library(notes=NOTES)).at_work() as house:
+        house.door.gate.clear()
+        message, reply_id = await house.ask("why?", files=[text_file()])
+        await eventually(lambda: house.door.fetched)
+        await house.accept(house.command(CommandName.STOP))
+        assert (await house.until(reply_id)).state is State.STOPPED
+        assert (await house.reply(reply_id)).text == say("stopped", "en")
+        assert house.mind.heard == []
+        assert await reading_of(house, message) is None
+
+
+async def test_a_deleted_question_takes_with_it_what_was_read(store):
+    async with House(store, door=Library(notes=NOTES)).at_work() as house:
+        house.mind.gate.clear()
+        message, reply_id = await house.ask("why?", files=[text_file()])
+        await house.until(reply_id, State.ANSWERING)
+        assert await reading_of(house, message)
+        await house.accept(Deleted(**house.common("t", ADA), message_id=message.id))
+        assert (await house.until(reply_id)).state is State.STOPPED
+        assert await reading_of(house, message) is None
+
+
+async def test_a_file_that_does_not_come_in_time_is_done_without(store, monkeypatch):
+    monkeypatch.setattr("core.reader.PATIENCE", 0.05)
+    async with House(store, door=Library(BOAT, notes=NOTES)).at_work() as house:
+        house.door.gate.clear()
+        _, reply_id = await mention(house, "why?", files=[text_file(), text_file("more", "more.txt")])
+        await house.until(reply_id, State.DONE)
+        assert SPOKEN in prompts(house)[0]
+        told = unread(Why.NOT_FETCHED, "notes.txt", "more.txt")
+        assert (await house.reply(reply_id)).text == f"answer to why?\n\n*{told}*"
+
+
+async def test_a_door_that_misses_the_database_is_asked_again(store):
+    async with House(store, door=Library(notes=NotStored())).at_work() as house:
+        message, reply_id = await house.ask("why?", files=[text_file()])
+        await eventually(lambda: house.door.fetched)
+        house.door.files["notes"] = NOTES
+        await house.until(reply_id, State.DONE)
+        assert house.door.shown[message.id] == "answer to why?"
+        assert "\nBuy flour.\n" in prompts(house)[0]
 
 
 # ------------------------------------------------------------------------------------------------------------ ratings

@@ -24,9 +24,11 @@ from core.message import (
     ReplyId,
     Source,
     ThreadId,
+    Utterance,
     Visibility,
 )
 from core.ports import Draft, Mark, Signal, SignalKind, State, Store
+from core.reading import EMPTY, ReadFile, Reading, UnreadFile, Why
 from tests.store_moves import (
     ANN,
     ATTIC,
@@ -54,6 +56,11 @@ from tests.store_moves import (
 WEIRD = "NUL \0, a lone surrogate \ud800, 你好, 👩‍👩‍👧, \u202e and 'quotes' \\ % :x %(y)s"
 UNKNOWN = ReplyId("0" * 32)
 PART = PartId("slack", "T1", "C1", "1.0")
+READING = Reading(
+    (Utterance("user", WEIRD, WEIRD), Utterance("assistant", "", "")),
+    (ReadFile(WEIRD, f"{WEIRD}\r\n" * 1000),),
+    (UnreadFile(WEIRD, Why.TOO_LARGE),),
+)
 
 
 class Crash(Exception):
@@ -570,6 +577,17 @@ async def test_a_reply_is_delivered_only_as_head_of_its_thread(store: Store):
         assert not await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
 
 
+async def test_the_parts_that_carry_some_answer_are_known_from_those_that_carry_none(store: Store):
+    await add(store, message())
+    delivery = await begin(store, await claim(store))
+    async with store.unit() as unit:
+        await unit.outbox.part(delivery, PART)
+    strangers = {replace(PART, id="9.9"), replace(PART, workspace="another"), replace(PART, channel="another")}
+    async with store.unit() as unit:
+        assert await unit.outbox.known([PART, *strangers]) == {PART}
+        assert await unit.outbox.known([]) == frozenset()
+
+
 async def test_a_reply_left_to_anyone_carries_all_that_is_needed(store: Store):
     await add(store, message(return_address={"url": WEIRD}, visibility=Visibility.PUBLIC))
     first = await claim(store)
@@ -970,6 +988,115 @@ async def test_an_erased_message_that_waits_is_claimed_without_its_text(store: S
         await unit.threads.erase(ROOM, question.id)
     taken = await claim(store)
     assert (taken.mark, taken.event.text, taken.event.id) == (Mark.ERASE, "", question.id)
+
+
+# ----------------------------------------------------------------------------------------------------------- readings
+
+
+async def reading_of(store: Store, question: Message, thread: ThreadId = ROOM) -> Reading | None:
+    async with store.unit() as unit:
+        return await unit.threads.reading(thread, question.id)
+
+
+async def keep(store: Store, question: Message, reading: Reading, thread: ThreadId = ROOM) -> None:
+    async with store.unit() as unit:
+        await unit.threads.keep_reading(thread, question.id, reading)
+
+
+async def readings(store: Store, question: Message) -> list[tuple[str, Reading]]:
+    async with store.unit() as unit:
+        exchanges = await unit.threads.history(ROOM, question.id, limit=9)
+    return [(exchange.question, exchange.reading) for exchange in exchanges]
+
+
+async def test_what_was_read_is_kept_with_its_question_and_part_of_the_history(store: Store):
+    question, now = message("one"), message("now")
+    await add(store, question)
+    assert await reading_of(store, question) is None
+    await keep(store, question, READING)
+    assert await reading_of(store, question) == READING
+    taken = await claim(store)
+    assert taken.event == question
+    await finish(store, taken, await begin(store, taken))
+    await answered(store, message("two", author=BOB))
+    await add(store, now)
+    assert await readings(store, now) == [("two", EMPTY), ("one", READING)]
+    assert await history(store, now) == [("two", "42"), ("one", "42")]
+
+
+async def test_what_was_read_is_part_of_the_history_of_an_answer_written_again(store: Store):
+    question, now = message("one"), message("now")
+    first = await answered(store, question)
+    await keep(store, question, READING)
+    await answered(store, command(CommandName.REGENERATE), "43", replaces=first)
+    await add(store, now)
+    assert await readings(store, now) == [("one", READING)]
+
+
+async def test_what_was_read_last_counts(store: Store):
+    question = message()
+    await add(store, question)
+    await keep(store, question, READING)
+    await keep(store, question, Reading(files=(ReadFile("a.txt", "b"),)))
+    assert await reading_of(store, question) == Reading(files=(ReadFile("a.txt", "b"),))
+
+
+async def test_what_was_read_is_found_in_its_own_thread_alone(store: Store):
+    question = message()
+    await add(store, question)
+    await keep(store, question, READING, ATTIC)
+    await keep(store, message(), READING)  # one that was never stored
+    assert await reading_of(store, question) is None
+    await keep(store, question, READING)
+    assert await reading_of(store, question, ATTIC) is None
+    assert await reading_of(store, message()) is None
+
+
+@pytest.mark.parametrize("is_running", [False, True])
+async def test_an_edited_question_keeps_what_was_read(store: Store, is_running: bool):
+    question = message("one")
+    await add(store, question)
+    await keep(store, question, READING)
+    if is_running:
+        await claim(store)
+    async with store.unit() as unit:
+        assert await unit.threads.edit(ROOM, question.id, ANN, "two")
+        assert await unit.inbox.amend(ROOM, question.id, "three") == 1
+    assert await reading_of(store, question) == READING
+
+
+async def test_what_was_read_goes_with_its_question_and_does_not_come_back(store: Store):
+    question, now = message("one"), message("now")
+    await answered(store, question)
+    await keep(store, question, READING)
+    async with store.unit() as unit:
+        assert not await unit.threads.erase(ROOM, question.id, BOB)
+    assert await reading_of(store, question) == READING
+    async with store.unit() as unit:
+        assert await unit.threads.erase(ROOM, question.id)
+    assert await reading_of(store, question) is None
+    await keep(store, question, READING)
+    assert await reading_of(store, question) is None
+    await add(store, now)
+    assert await readings(store, now) == []
+
+
+async def test_what_was_read_before_a_reset_is_forgotten_with_its_question(store: Store):
+    question, now = message("one"), message("now")
+    await answered(store, question)
+    await keep(store, question, READING)
+    async with store.unit() as unit:
+        assert not (await unit.threads.facts(ROOM)).is_reset
+    await add(store, command(CommandName.RESET))
+    reset = await claim(store)
+    async with store.unit() as unit:
+        await unit.threads.reset(reset)
+        await unit.inbox.finish(reset)
+    await add(store, now)
+    assert await readings(store, now) == []
+    async with store.unit() as unit:
+        assert (await unit.threads.facts(ROOM)).is_reset
+        assert not (await unit.threads.facts(ATTIC)).is_reset
 
 
 # ----------------------------------------------------------------------------------------------------------- ratings

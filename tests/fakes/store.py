@@ -44,6 +44,7 @@ from core.ports import (
     TurnFacts,
     Vote,
 )
+from core.reading import EMPTY, Reading
 
 ANSWERED = (State.DONE, State.DELIVERING, State.STOPPED, State.ASKED)
 WAITING, RUNNING, DONE, BURIED = range(4)
@@ -83,6 +84,7 @@ class MessageRow:
     seq: int
     message: Message
     is_erased: bool = False
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True)
@@ -398,6 +400,9 @@ class MemoryOutbox(Room):
     async def state(self, delivery: Delivery, state: Mapping[str, Any]) -> None:
         self._write(delivery, state=dict(state))
 
+    async def known(self, parts: Collection[PartId]) -> frozenset[PartId]:
+        return frozenset(part for part in parts if part in self._tables.parts)
+
     async def done(self, delivery: Delivery) -> None:
         self._held(delivery)
         del self._tables.outbox[delivery.reply.id]
@@ -574,13 +579,22 @@ class MemoryThreads(Room):
             return None
         if newest.reply.source is Source.HOUSE:
             return None
-        return Exchange(said.seq, said.message.text, said.message.author, newest.reply.text)
+        return Exchange(said.seq, said.message.text, said.message.author, newest.reply.text, said.reading or EMPTY)
+
+    async def reading(self, thread: ThreadId, message_id: str) -> Reading | None:
+        said = self._said(thread, message_id)
+        return said.reading if said else None
+
+    async def keep_reading(self, thread: ThreadId, message_id: str, reading: Reading) -> None:
+        if said := self._said(thread, message_id):
+            self._tables.messages[reply_id(thread.adapter, message_id)] = replace(said, reading=reading)
 
     def _row(self, thread: ThreadId) -> ThreadRow:
         return self._tables.threads.get(str(thread)) or ThreadRow(thread)
 
     async def facts(self, thread: ThreadId) -> ThreadFacts:
-        return ThreadFacts(self._row(thread).route)
+        row = self._row(thread)
+        return ThreadFacts(row.route, row.reset_seq > 0)
 
     async def route(self, thread: ThreadId, route: str) -> None:
         self._tables.threads[str(thread)] = replace(self._row(thread), route=route)
@@ -605,7 +619,8 @@ class MemoryThreads(Room):
         said = self._said(thread, message_id)
         if said is None or (author is not None and not said.message.author.is_same_person(author)):
             return False
-        self._rewrite(replace(said, message=replace(said.message, text="", attachments=()), is_erased=True))
+        emptied = replace(said.message, text="", attachments=())
+        self._rewrite(replace(said, message=emptied, is_erased=True, reading=None))
         return True
 
     def _rewrite(self, said: MessageRow) -> None:

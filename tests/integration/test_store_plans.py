@@ -6,6 +6,7 @@ import psycopg
 
 from core.message import PartId
 from core.ports import Draft, State
+from core.reading import ReadFile, Reading
 from core.store import Keys, PostgresStore
 from core.store.database import conninfo
 from tests.integration.conftest import OpenStore
@@ -88,6 +89,8 @@ async def live(store: PostgresStore) -> None:
     assert len(await history(store, question)) == 10
     async with store.unit() as unit:
         await unit.threads.facts(ROOM)
+        await unit.threads.keep_reading(ROOM, question.id, Reading(files=(ReadFile("a.txt", "b"),)))
+        assert await unit.threads.reading(ROOM, question.id)
         await unit.inbox.renew([taken], LEASE)
         await unit.inbox.waiting()
         assert await unit.inbox.reap() == await unit.outbox.reap() == 0

@@ -28,13 +28,14 @@ def test_an_empty_database_is_brought_to_the_newest_shape_once(empty: str):
     heard: list[str] = []
     assert schema.current(empty) == ""
     schema.upgrade_now(empty, heard.append)
-    assert schema.current(empty) == schema.head() == "0002"
+    assert schema.current(empty) == schema.head() == "0003"
     assert heard == [
         "The first tables: what is said, answered, rated, queued and sealed.",
         "What was thought before an answer, kept beside it.",
+        "What was read besides a question, kept with it.",
     ]
     schema.upgrade_now(empty, heard.append)
-    assert len(heard) == 2
+    assert len(heard) == 3
 
 
 def test_migrations_say_what_the_tables_say(empty: str):
@@ -61,6 +62,20 @@ def test_the_release_before_can_still_write_and_its_answers_are_kept(empty: str)
     with psycopg.connect(conninfo(empty)) as connection:
         connection.execute(row, [str(uuid4()) for _ in range(4)])
         kept = connection.execute("SELECT body, reasoning FROM replies").fetchall()
+    assert kept == [(b"b", None)] * 2
+
+
+def test_the_release_before_can_still_write_and_its_questions_are_kept(empty: str):
+    schema.upgrade_now(empty)
+    schema.downgrade_now(empty, "0002")
+    row = "INSERT INTO messages (id, seq, thread, author, body) VALUES (%s, 1, %s, %s, 'a')"
+    with psycopg.connect(conninfo(empty)) as connection:
+        connection.execute(row, [str(uuid4()) for _ in range(3)])
+    schema.upgrade_now(empty)
+    with psycopg.connect(conninfo(empty)) as connection:
+        connection.execute(row, [str(uuid4()) for _ in range(3)])
+        connection.execute("UPDATE messages SET body = 'b', is_erased = false")
+        kept = connection.execute("SELECT body, reading FROM messages").fetchall()
     assert kept == [(b"b", None)] * 2
 
 

@@ -10,8 +10,9 @@ from datetime import timedelta
 import pytest
 
 from core.errors import Misconfigured, Unreadable
-from core.message import Author, CommandName, LastReplyTo, PartId, ReplyId, ThreadId
+from core.message import Author, CommandName, LastReplyTo, Message, PartId, ReplyId, ThreadId, Utterance
 from core.ports import Draft, State
+from core.reading import EMPTY, ReadFile, Reading, UnreadFile, Why
 from core.store import Keys, PostgresStore, embedded
 from core.store.database import conninfo
 from tests.integration.conftest import OpenStore
@@ -49,8 +50,17 @@ def dump(url: str) -> str:
 
 def canaries(number: int) -> dict[str, str]:
     where = ("user", "name", "workspace", "channel", "thread", "message", "address", "part")
-    names = (*where, "text", "reply", "thought", "comment")
+    names = (*where, "text", "reply", "thought", "comment", "speaker", "said", "file", "content")
     return {name: f"{CANARY}{number}{name}" for name in names}
+
+
+def read(speaker: str, said: str = "", file: str = "a.txt", content: str = "") -> Reading:
+    return Reading((Utterance("user", said, speaker),), (ReadFile(file, content),), (UnreadFile(file, Why.GONE),))
+
+
+async def keep(store: PostgresStore, question: Message, reading: Reading) -> None:
+    async with store.unit() as unit:
+        await unit.threads.keep_reading(question.thread, question.id, reading)
 
 
 async def fill(store: PostgresStore, number: int) -> None:
@@ -63,6 +73,7 @@ async def fill(store: PostgresStore, number: int) -> None:
         word["text"], id=word["message"], author=author, thread=thread, return_address={"url": word["address"]}
     )
     reply_id = await answered(store, question, word["reply"], State.DELIVERING, part, reasoning=word["thought"])
+    await keep(store, question, read(word["speaker"], word["said"], word["file"], word["content"]))
     thumb = vote(part, 1, author=author, reason=word["comment"], comment=word["comment"])
     await add(store, thumb, vote(LastReplyTo(author, thread), author=author, id=word["message"] + "v"))
     async with store.unit() as unit:
@@ -89,6 +100,7 @@ async def test_a_dump_tells_nothing(open_store: OpenStore, database_url: str):
     assert "INSERT INTO public.votes" in text
     assert "INSERT INTO public.drafts" in text
     assert await store._database.fetch("SELECT count(*) FROM replies WHERE reasoning IS NOT NULL") == [(3,)]
+    assert await store._database.fetch("SELECT count(*) FROM messages WHERE reading IS NOT NULL") == [(3,)]
     assert CANARY not in text
     assert CANARY.encode().hex() not in text
     in_hex = "".join(bytes.fromhex(found).decode("latin-1") for found in re.findall(r"'\\x([0-9a-f]+)'", text))
@@ -124,6 +136,47 @@ async def test_two_swapped_questions_are_both_refused(open_store: OpenStore):
     now = message("now")
     await answered(store, now)
     assert await history(store, now) == []
+
+
+@pytest.mark.parametrize("damage", ["swapped", "moved", "cut"])
+async def test_a_question_stands_without_what_was_read_where_that_was_tampered_with(
+    open_store: OpenStore, caplog: pytest.LogCaptureFixture, damage: str
+):
+    writer = await open_store()
+    questions = [message("one"), message("two")]
+    for said in questions:
+        await answered(writer, said)
+        await keep(writer, said, read(CANARY + said.text))
+    match damage:
+        case "swapped":
+            await swap(writer, "messages", "reading", "id")
+        case "moved":
+            await writer._database.fetch("UPDATE messages SET reading = body")
+        case _:
+            await writer._database.fetch("UPDATE messages SET reading = substr(reading, 1, length(reading) - 1)")
+    now = message("now")
+    await add(writer, now)
+    for store in (writer, await open_store()):  # one has them in its memory, the other has not
+        async with store.unit() as unit:
+            assert [await unit.threads.reading(ROOM, said.id) for said in questions] == [None, None]
+            exchanges = await unit.threads.history(ROOM, now.id, limit=9)
+        assert [(each.question, each.answer, each.reading) for each in exchanges] == [
+            ("two", "42", EMPTY),
+            ("one", "42", EMPTY),
+        ]
+    assert "Unreadable" in caplog.text
+    assert CANARY not in caplog.text
+
+
+async def test_an_erased_question_leaves_no_reading_behind(open_store: OpenStore):
+    store = await open_store()
+    said = message("one")
+    await answered(store, said)
+    await keep(store, said, read("Eve"))
+    async with store.unit() as unit:
+        assert await unit.threads.erase(ROOM, said.id)
+    await keep(store, said, read("Eve"))
+    assert await store._database.fetch("SELECT reading FROM messages") == [(None,)]
 
 
 async def question(store: PostgresStore, reply_id: ReplyId) -> None:

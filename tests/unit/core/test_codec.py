@@ -34,7 +34,10 @@ COMMON: dict[str, Any] = {"id": "e1", "thread": THREAD, "author": AUTHOR, "sent_
 FILE = Attachment("f1", "a.txt", "text/plain", 3, {"url": "x", "deep": {"n": [1, None]}})
 
 EVENTS: list[Event] = [
-    Message(**COMMON, text="你好", visibility=Visibility.DIRECT, attachments=(FILE,), return_address={"a": {"b": [1]}}),
+    Message(
+        **COMMON, text="你好", visibility=Visibility.DIRECT, is_mention=True, return_address={"a": {"b": [1]}},
+        attachments=(FILE, Attachment("f2", "", "")),
+    ),
     Command(**COMMON, name=CommandName.CODE, args="sort a list"),
     Edited(**COMMON, message_id="m1", text="new"),
     Deleted(**COMMON, message_id="m1"),

@@ -44,6 +44,9 @@ class Notes:
     async def state(self, state) -> None:
         raise AssertionError("the console keeps no state")
 
+    async def known(self, parts) -> frozenset[PartId]:
+        raise AssertionError("the console asks for no parts")
+
 
 async def chunks(*given):
     for chunk in given:
