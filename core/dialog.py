@@ -83,7 +83,8 @@ class Dialog:
         self._writing: asyncio.Task[None] | None = None
         self._manuscript = Manuscript()
         self._feed = Feed()
-        self._language = language_of(event.text if isinstance(event, Message) else event.args, event.author.locale)
+        asked = question_in(event)
+        self._language = language_of(asked.text if asked else "", event.author.locale)
 
     @property
     def _is_hopeless(self) -> bool:
