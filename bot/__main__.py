@@ -28,10 +28,12 @@ app = typer.Typer(
 )
 database = typer.Typer(no_args_is_help=True, help="Look after the database. · 维护数据库。")
 demo = typer.Typer(no_args_is_help=True, help="The bundled demo model. · 内置演示模型。")
+slack = typer.Typer(no_args_is_help=True, help="Set up the Slack channel. · 设置 Slack 频道。")
 model = typer.Typer(no_args_is_help=True, help="Fetch and choose models. · 下载并选择模型。")
 app.add_typer(database, name="db")
 app.add_typer(model, name="model")
 app.add_typer(demo, name="demo")
+app.add_typer(slack, name="slack")
 
 screen = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -151,9 +153,27 @@ def list_models(config: ConfigFile = None) -> None:
         typer.echo(line)
 
 
+@slack.command(help="Print the manifest to make the Slack app from. · 输出用于创建 Slack 应用的 manifest。")
+def manifest(
+    socket: Annotated[
+        bool, typer.Option("--socket", help="For Socket Mode, which needs no public address. · 用于 Socket Mode。")
+    ] = False,
+    config: ConfigFile = None,
+) -> None:
+    settings = _load(config)
+
+    def show() -> None:
+        from bot.slack import slack_manifest
+
+        typer.echo(json.dumps(slack_manifest(settings, is_socket=socket), indent=2, ensure_ascii=False))
+
+    _or_explain(show)
+
+
 @app.command(
     help="Measure something: progress to stderr, one JSON object to stdout. · 运行基准测试。\n\n"
-    "demo, faults, memory, pipeline, scale; --quick is a short form of each. · --quick 为简短形式。",
+    "demo, engine, faults, fuzz, memory, pipeline, routing, scale, slack; --quick is a short form of each. "
+    "· --quick 为简短形式。",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="Which one. · 名称。")]) -> None:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
+from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
@@ -19,17 +20,20 @@ from bot.texts import say
 from bot.web import make_app, metrics_route
 from core.answer import answer_with
 from core.engine import Routed
-from core.errors import Misconfigured, NotStored
+from core.errors import Misconfigured, NotStored, trace
 from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import Event
-from core.ports import Adapter, Engine, Model, Receipt, Store
+from core.ports import Adapter, Engine, Listener, Model, Receipt, Store
 from core.routing import Route
 from core.store import PostgresStore
 from core.store.embedded import start as start_embedded
 from core.store.keys import Keys, make_development_key
 from core.store.schema import upgrade
 from core.turn import compose
+
+if TYPE_CHECKING:
+    from adapters.slack import SlackAdapter
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,7 @@ Progress = Callable[[str], None]
 # An event must be stored well before the first platform gives up waiting (Slack: 3 s).
 _INTAKE_SECONDS = 2.5
 _GAUGE_SECONDS = 5.0
+_LISTEN_AGAIN = 5.0
 # A platform that delivers again does so within hours; a finished row is kept well beyond that.
 _KEEP_FINISHED = timedelta(days=30)
 _PURGE_SECONDS = 3600.0
@@ -103,8 +108,9 @@ async def open_house(
         store = await _open_store(config, progress, stack)
         metrics = PrometheusMetrics()
         engine = engine or make_engine(config, metrics)
-        house = await _wire(config, store, engine, metrics, doors)
+        house = await _wire(config, store, engine, metrics, doors, stack)
         await _serve(house, stack)
+        await stack.enter_async_context(_listening(house))
         progress(say("serve_engine", model=asked_for(settings)))
         await engine.start()
         stack.push_async_callback(engine.stop)
@@ -118,7 +124,12 @@ async def open_house(
 
 
 async def _wire(
-    config: Config, store: Store, engine: Engine, metrics: PrometheusMetrics, doors: Sequence[Adapter]
+    config: Config,
+    store: Store,
+    engine: Engine,
+    metrics: PrometheusMetrics,
+    doors: Sequence[Adapter],
+    stack: AsyncExitStack,
 ) -> House:
     settings = config.settings
     terms = settings.terms()
@@ -130,7 +141,18 @@ async def _wire(
         adapters["console"] = ConsoleAdapter(
             await _console_settings(settings, store), drafts=store.drafts, archive=store.archive, model=house.model
         )
+    if settings.slack.enabled:
+        adapters["slack"] = slack = _slack_door(config, store)
+        stack.push_async_callback(slack.close)
     return house
+
+
+def _slack_door(config: Config, store: Store) -> "SlackAdapter":
+    try:
+        from bot.slack import slack_door
+    except ModuleNotFoundError:
+        raise Misconfigured(say("config_slack_package")) from None
+    return slack_door(config, store)
 
 
 def _route(engine: Engine, terms: Terms) -> Iterator[Route]:
@@ -213,7 +235,8 @@ async def _serve(house: House, stack: AsyncExitStack) -> None:
 
 
 async def _bind(app: web.Application, host: str, port: int, stack: AsyncExitStack) -> None:
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2)
+    # A compressed body is read as it came: no platform of ours sends one, and a small one could grow without bounds.
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2, auto_decompress=False)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, host, port).start()
@@ -230,6 +253,29 @@ async def _working(house: House) -> AsyncIterator[None]:
         working.cancel()
         await asyncio.gather(working, gauging, return_exceptions=True)
         await house.manager.stop(timedelta(seconds=house.config.settings.server.shutdown_seconds))
+
+
+@asynccontextmanager
+async def _listening(house: House) -> AsyncIterator[None]:
+    """Doors that dial out do so until the house is left; one that fails is opened again."""
+
+    async def listen(name: str, door: Listener) -> None:
+        while True:
+            try:
+                await door.listen(house.accept)
+                return
+            except Exception as error:
+                log.error("the %s channel hears nothing and is opened again: %s", name, trace(error))
+                await asyncio.sleep(_LISTEN_AGAIN)
+
+    doors = {name: cast(Listener, door) for name, door in house.adapters.items() if hasattr(door, "listen")}
+    tasks = [asyncio.create_task(listen(name, door), name=f"listen {name}") for name, door in doors.items()]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _gauge(house: House) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.config import Config, EngineSettings, unknown_variables
+from bot.config import Config, EngineSettings, operator_language, unknown_variables
 from bot.engines import remote_engine
 from bot.model import locate, size
 from bot.texts import say
@@ -44,6 +44,7 @@ async def examine(config: Config, screen: Console, *, production: bool) -> int:
         *await _engines(config),
         _console(config),
         _address(config),
+        *await _slack(config),
         *_channels(),
     ]
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -187,6 +188,19 @@ def _address(config: Config) -> Finding:
     return Finding("fine", say("check_port"), say("check_port_free", host=server.host, port=server.port))
 
 
+async def _slack(config: Config) -> list[Finding]:
+    """What Slack itself says of the app."""
+    if not config.settings.slack.enabled:
+        return [Finding("hint", "slack", say("check_slack_off"))]
+    try:
+        from bot.slack import slack_findings
+    except ModuleNotFoundError:
+        return [Finding("fault", "slack", say("config_slack_package"))]
+    found = await slack_findings(config)
+    language = operator_language()
+    return [Finding(finding.kind, "slack", finding.say(language)) for finding in found]
+
+
 def _channels() -> Iterator[Finding]:
-    for name in _CHANNELS[1:]:
+    for name in _CHANNELS[2:]:
         yield Finding("hint", name, say("check_channel", name=name))

@@ -24,7 +24,16 @@ DEFAULT_FILE = Path("app.yaml")
 
 _ORIGIN = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
 _SERVER = re.compile(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", re.IGNORECASE)
-_SECRETS = ("DATABASE_URL", "PARLEY_KEYS", "PARLEY_METRICS_TOKEN", "PARLEY_ENGINE_KEY")
+_PUBLIC = re.compile(r"https://[^/@?#\s]+(/[^@?#\s]*)?", re.IGNORECASE)
+_COMMAND = re.compile(r"/[a-z0-9_-]{1,31}")
+_SLACK_SECRETS = (
+    "PARLEY_SLACK_SIGNING_SECRET",
+    "PARLEY_SLACK_BOT_TOKEN",
+    "PARLEY_SLACK_APP_TOKEN",
+    "PARLEY_SLACK_CLIENT_SECRET",
+    "PARLEY_SLACK_CONFIG_TOKEN",
+)
+_SECRETS = ("DATABASE_URL", "PARLEY_KEYS", "PARLEY_METRICS_TOKEN", "PARLEY_ENGINE_KEY", *_SLACK_SECRETS)
 
 
 class _Section(BaseModel):
@@ -140,6 +149,42 @@ class ConsoleChannelSettings(_Section):
         return tokens
 
 
+class SlackChannelSettings(_Section):
+    enabled: bool = False
+    public_url: str = ""
+    client_id: str = ""
+    command: str = "/parley"
+    up: frozenset[str] = frozenset({"+1", "thumbsup"})
+    down: frozenset[str] = frozenset({"-1", "thumbsdown"})
+    api_url: str = "https://slack.com/api/"
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_public(cls, url: str) -> str:
+        if url and not _PUBLIC.fullmatch(url):
+            raise ValueError(say("config_public_url", name=url.rpartition("@")[2]))
+        return url.rstrip("/")
+
+    @field_validator("command")
+    @classmethod
+    def _is_command(cls, command: str) -> str:
+        if not _COMMAND.fullmatch(command):
+            raise ValueError(say("config_command", name=command))
+        return command
+
+    @field_validator("api_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if not _SERVER.fullmatch(url):
+            raise ValueError(say("config_api_url", name=url.rpartition("@")[2]))
+        return url.rstrip("/") + "/"
+
+    @field_validator("up", "down")
+    @classmethod
+    def _are_emoji(cls, names: frozenset[str]) -> frozenset[str]:
+        return frozenset(name.strip(":").lower() for name in names)
+
+
 class AccessRule(_Section):
     workspaces: frozenset[str] = frozenset()
     channels: frozenset[str] = frozenset()
@@ -165,6 +210,7 @@ class Settings(BaseSettings):
     answers: AnswerSettings = AnswerSettings()
     turns: TurnSettings = TurnSettings()
     console: ConsoleChannelSettings = ConsoleChannelSettings()
+    slack: SlackChannelSettings = SlackChannelSettings()
     access: Mapping[str, AccessRule] = Field(default_factory=dict)
 
     @classmethod
@@ -202,6 +248,11 @@ class HouseSecrets:
     keys: str | None = field(default=None, repr=False)
     metrics_token: str | None = field(default=None, repr=False)
     engine_key: str | None = field(default=None, repr=False)
+    slack_signing_secret: str | None = field(default=None, repr=False)
+    slack_bot_token: str | None = field(default=None, repr=False)
+    slack_app_token: str | None = field(default=None, repr=False)
+    slack_client_secret: str | None = field(default=None, repr=False)
+    slack_config_token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +321,19 @@ def go_offline() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
+def _slack_problem(settings: Settings, secrets: HouseSecrets) -> str:
+    """What keeps the Slack door from opening, "" where nothing does."""
+    slack = settings.slack
+    if not (secrets.slack_signing_secret or secrets.slack_app_token):
+        return "config_slack_secret"
+    if secrets.slack_bot_token:
+        return ""
+    if not (slack.client_id and secrets.slack_client_secret):
+        return "config_slack_token"
+    rule = settings.access.get("slack")
+    return "" if rule and rule.workspaces else "config_slack_workspaces"
+
+
 def _secret(name: str) -> str | None:
     if value := os.environ.get(name):
         return value
@@ -294,6 +358,8 @@ def _check(settings: Settings, secrets: HouseSecrets) -> None:
         raise Misconfigured(say("config_open_door", host=settings.server.host))
     if console.enabled and not console.tokens and (outside := _outside(console)):
         raise Misconfigured(say("config_open_proxy", names=", ".join(outside)))
+    if settings.slack.enabled and (problem := _slack_problem(settings, secrets)):
+        raise Misconfigured(say(problem))
     if settings.server.metrics_host and not is_loopback(settings.server.metrics_host) and not secrets.metrics_token:
         raise Misconfigured(say("config_open_metrics", host=settings.server.metrics_host))
 

@@ -98,6 +98,49 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "server.host 是 {host}：其他人不登录就能访问控制台。请添加 console.tokens（`parley token NAME` 可生成），"
         "或绑定 127.0.0.1。",
     ),
+    "config_public_url": (
+        "must be the https address by which Slack reaches this server, such as https://parley.example.com; {name} is "
+        "none.",
+        "必须是 Slack 访问本服务器所用的 https 地址，例如 https://parley.example.com；{name} 不是。",
+    ),
+    "config_command": (
+        "must be a slash command such as /parley, in small letters; {name} is none.",
+        "必须是斜杠命令，例如 /parley，使用小写字母；{name} 不是。",
+    ),
+    "config_api_url": (
+        "must be the address of Slack's Web API, https://slack.com/api/ where it is not another; {name} is none.",
+        "必须是 Slack Web API 的地址，通常是 https://slack.com/api/；{name} 不是。",
+    ),
+    "config_slack_secret": (
+        "slack.enabled is true, and Slack's requests cannot be told from forged ones. Set PARLEY_SLACK_SIGNING_SECRET "
+        "(your app's page on api.slack.com/apps: Basic Information, App Credentials), or PARLEY_SLACK_APP_TOKEN for "
+        "Socket Mode, which needs no public address. docs/slack.md has every step.",
+        "slack.enabled 为 true，但无法分辨请求是否来自 Slack。请设置 PARLEY_SLACK_SIGNING_SECRET"
+        "（api.slack.com/apps 上应用页面的 Basic Information、App Credentials），或为不需要公网地址的 Socket Mode 设置 "
+        "PARLEY_SLACK_APP_TOKEN。完整步骤见 docs/slack.zh.md。",
+    ),
+    "config_slack_token": (
+        "slack.enabled is true, and there is no token to answer with. Set PARLEY_SLACK_BOT_TOKEN (xoxb-…, under "
+        "OAuth & Permissions); or, for several workspaces, slack.client_id and PARLEY_SLACK_CLIENT_SECRET.",
+        "slack.enabled 为 true，但没有用来回答的令牌。请设置 PARLEY_SLACK_BOT_TOKEN（xoxb-…，在 OAuth & Permissions "
+        "中）；如需服务多个工作区，请设置 slack.client_id 和 PARLEY_SLACK_CLIENT_SECRET。",
+    ),
+    "config_slack_workspaces": (
+        "Workspaces may install the app themselves, so access.slack.workspaces must name those that may: else anybody "
+        "could use this machine. Add their ids, such as [T0123456].",
+        "工作区可以自行安装应用，因此 access.slack.workspaces 必须列出允许的工作区，否则任何人都能使用这台机器。"
+        "请填写它们的 ID，例如 [T0123456]。",
+    ),
+    "slack_no_url": (
+        "slack.public_url is not set: the manifest tells Slack under which https address it reaches this server. Set "
+        "it in app.yaml, or ask for Socket Mode with --socket, which needs none.",
+        "没有设置 slack.public_url：manifest 要告诉 Slack 用哪个 https 地址访问本服务器。请在 app.yaml 中设置，"
+        "或用 --socket 选择不需要地址的 Socket Mode。",
+    ),
+    "config_slack_package": (
+        "The Slack channel needs a package that is not installed: pip install -c constraints.txt -e '.[slack]'.",
+        "Slack 频道需要的软件包没有安装：pip install -c constraints.txt -e '.[slack]'。",
+    ),
     "config_open_metrics": (
         "server.metrics_host is {host}: others could read the metrics. Set PARLEY_METRICS_TOKEN, or use 127.0.0.1.",
         "server.metrics_host 是 {host}：其他人可以读取指标。请设置 PARLEY_METRICS_TOKEN，或使用 127.0.0.1。",
@@ -205,6 +248,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "check_port_taken": (
         "{host}:{port} is in use: by a running Parley, or choose another server.port.",
         "{host}:{port} 已被占用：可能 Parley 正在运行，否则请换一个 server.port。",
+    ),
+    "check_slack_off": (
+        "off; docs/slack.md goes from nothing to the first answer",
+        "未启用；docs/slack.zh.md 说明从零到第一个回答的步骤",
     ),
     "check_channel": ("this release has no {name} channel yet", "本版本还没有 {name} 频道"),
     "check_fine": ("Everything needed is there.", "所需的一切都已就绪。"),

@@ -28,11 +28,13 @@ Ready = Callable[[], Awaitable[str]]
 def make_app(
     *, routes: Sequence[web.RouteDef], webhooks: Sequence[Adapter], accept: Accept, ready: Ready
 ) -> web.Application:
-    """The public address: channel routes, `/channels/NAME` for webhooks, `/healthz` and `/readyz`."""
+    """The public address: channel routes, `/channels/NAME` and one level below for webhooks, `/healthz`, `/readyz`."""
     app = web.Application(middlewares=[_errors], client_max_size=MAX_BODY)
     app.add_routes(routes)
     for adapter in webhooks:
-        app.router.add_route("*", f"/channels/{adapter.name}", _webhook(adapter, accept))
+        handler = _webhook(adapter, accept)
+        app.router.add_route("*", f"/channels/{adapter.name}", handler)
+        app.router.add_route("*", f"/channels/{adapter.name}/{{page}}", handler)
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(ready))
     return app

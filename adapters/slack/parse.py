@@ -1,0 +1,412 @@
+"""From Slack's payloads to the words of the house: pure; what is not for us gives no event."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.slack.words import begins_with_another, clean, decoded, mentions
+from core.commands import command_of, understood
+from core.message import (
+    Attachment,
+    Author,
+    Command,
+    CommandName,
+    Deleted,
+    Edited,
+    Event,
+    Feedback,
+    Message,
+    Origin,
+    PartId,
+    ReplyId,
+    ThreadId,
+    Visibility,
+)
+
+Payload = Mapping[str, Any]
+
+# What a thumbs-down may give as its reason.
+REASONS = ("incorrect", "incomplete", "unclear", "off_topic", "unsafe")
+MAX_COMMENT = 3000
+
+_SAID = frozenset({"", "file_share", "thread_broadcast"})
+_VISIBILITIES = {"im": Visibility.DIRECT, "channel": Visibility.PUBLIC}
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_REPLY = re.compile(r"[0-9a-f]{32}")
+_SKIN_TONE = re.compile(r"::skin-tone-[2-6]\Z")
+_NOBODY = "USLACKBOT"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a payload was received: the workspace, the bot's user there, and what each emoji is worth."""
+
+    workspace: str
+    bot_user: str
+    received_at: datetime
+    enterprise: str = ""
+    scores: Mapping[str, int] = field(default_factory=dict)
+
+
+def parse(payload: Payload, place: Place) -> tuple[Event, ...]:
+    """The events a payload stands for; none where it is not for us.
+
+    Authors have only what the payload says of them. One post that arrives as `app_mention` and as `message` gives the
+    same event twice, with one id.
+    """
+    match _text(payload, "type"):
+        case "event_callback":
+            # Redeliveries have been seen with other event ids, so one counts only where there is no time.
+            event = _part(payload, "event")
+            return _happened({"event_ts": _text(payload, "event_id"), **event}, place)
+        case "block_actions":
+            return _clicked(payload, place)
+        case "view_submission":
+            return _submitted(payload, place)
+        case "" if _text(payload, "command"):
+            return _ordered(payload, place)
+        case _:
+            return ()
+
+
+def is_for_us(event: Event, payload: Payload, place: Place) -> bool:
+    """Whether an event concerns the bot by itself; what does not counts only in a thread the bot is part of."""
+    if isinstance(event, Edited | Deleted):
+        return event.visibility is Visibility.DIRECT
+    if _text(payload, "type") != "event_callback" or isinstance(event, Feedback):
+        return True
+    happened = _part(payload, "event")
+    is_direct = event.visibility is Visibility.DIRECT
+    return is_direct or _is_mention(happened, place)
+
+
+# ------------------------------------------------------------------------------------------------------------- events
+
+
+def _happened(event: Payload, place: Place) -> tuple[Event, ...]:
+    match _text(event, "type"), _text(event, "subtype"):
+        case "app_mention" | "message", subtype if subtype in _SAID:
+            return _said(event, place)
+        case "message", "message_changed":
+            return _changed(event, place)
+        case "message", "message_deleted":
+            return _deleted(event, _text(event, "deleted_ts"), place)
+        case ("reaction_added" | "reaction_removed") as kind, _:
+            return _reacted(event, place, is_added=kind == "reaction_added")
+        case _:
+            return ()
+
+
+def _said(event: Payload, place: Place) -> tuple[Event, ...]:
+    channel, ts = _id(event, "channel"), _id(event, "ts")
+    if not (channel and ts and _is_person(event, place)) or "edited" in event:
+        return ()  # an edit that adds a mention is announced as a new one, and never starts a turn
+    text, files = _text(event, "text"), _files(event, place)
+    turns_to_another = begins_with_another(text, place.bot_user) and not _is_mention(event, place)
+    if turns_to_another and _visibility(event) is not Visibility.DIRECT:
+        return ()
+    message = Message(
+        id=_message_id(place, channel, ts),
+        thread=_thread(place, channel, _id(event, "thread_ts") or ts),
+        author=_author(event, place),
+        text=decoded(clean(text), place.bot_user),
+        sent_at=_time(ts, place),
+        visibility=_visibility(event),
+        is_mention=_is_mention(event, place) or _visibility(event) is Visibility.DIRECT,
+        attachments=files,
+        return_address=_address(place, event, ts),
+    )
+    return (understood(message),)
+
+
+def _changed(event: Payload, place: Place) -> tuple[Event, ...]:
+    now, before, channel = _part(event, "message"), _part(event, "previous_message"), _id(event, "channel")
+    ts = _id(now, "ts")
+    if _text(now, "subtype") == "tombstone":  # a root whose replies stay: this is how Slack says it was deleted
+        return _deleted(event, ts, place)
+    if not (channel and ts and _is_person(now, place)) or _text(now, "text") == _text(before, "text"):
+        return ()
+    edited_at = _id(_part(now, "edited"), "ts") or _id(event, "event_ts") or ts
+    edited = Edited(
+        id=f"edit:{_message_id(place, channel, ts)}:{edited_at}",
+        thread=_thread(place, channel, _id(now, "thread_ts") or ts),
+        author=_author(now, place),
+        sent_at=_time(edited_at, place),
+        visibility=_visibility(event),
+        message_id=_message_id(place, channel, ts),
+        text=decoded(clean(_text(now, "text")), place.bot_user),
+    )
+    return (edited,)
+
+
+def _deleted(event: Payload, ts: str, place: Place) -> tuple[Event, ...]:
+    before, channel = _part(event, "previous_message"), _id(event, "channel")
+    if not (channel and _ID.fullmatch(ts) and _is_person(before, place)):
+        return ()
+    deleted = Deleted(
+        id=f"delete:{_message_id(place, channel, ts)}",
+        thread=_thread(place, channel, _id(before, "thread_ts") or ts),
+        author=_author(before, place),
+        sent_at=_time(_id(event, "event_ts"), place),
+        visibility=_visibility(event),
+        message_id=_message_id(place, channel, ts),
+    )
+    return (deleted,)
+
+
+def _reacted(event: Payload, place: Place, *, is_added: bool) -> tuple[Event, ...]:
+    item, user = _part(event, "item"), _id(event, "user")
+    channel, ts = _id(item, "channel"), _id(item, "ts")
+    emoji = _SKIN_TONE.sub("", _text(event, "reaction"))
+    score = place.scores.get(emoji)
+    is_ours = _text(event, "item_user") in ("", place.bot_user)
+    if not (user and channel and ts and score is not None and is_ours) or user == place.bot_user:
+        return ()
+    happened_at = _id(event, "event_ts")
+    kind = "added" if is_added else "removed"
+    feedback = Feedback(
+        # Redeliveries have been seen with other event ids: what happened, and when, is what names it.
+        id=f"reaction:{kind}:{_message_id(place, channel, ts)}:{user}:{_text(event, 'reaction')}:{happened_at}",
+        target=PartId("slack", place.workspace, channel, ts),
+        author=Author("slack", place.workspace, user),
+        origin=Origin.REACTION,
+        score=score if is_added else None,
+        sent_at=_time(happened_at, place),
+    )
+    return (feedback,)
+
+
+# ------------------------------------------------------------------------------------------ buttons, modals, commands
+
+
+def _clicked(payload: Payload, place: Place) -> tuple[Event, ...]:
+    action = _action(payload)
+    value, user = _text(action, "value"), _id(_part(payload, "user"), "id")
+    thread, clicked_at = _clicked_thread(payload, place), _clicked_at(payload)
+    if not (user and thread and clicked_at):
+        return ()
+    envelope = {
+        "id": f"click:{place.workspace}:{user}:{_text(action, 'action_id')}:{value}:{clicked_at}",
+        "author": _clicker(payload, place, user),
+        "sent_at": _time(clicked_at, place),
+    }
+    match _text(action, "action_id"):
+        case "feedback":
+            return _voted(value, envelope)
+        case ("regenerate" | "stop") as name if _REPLY.fullmatch(value):
+            return (_command(CommandName(name), value if name == "regenerate" else "", payload, thread, envelope),)
+        case "confirm" if _ID.fullmatch(value):
+            return (_command(CommandName.CONFIRM, value, payload, thread, envelope),)
+        case _:
+            return ()
+
+
+def _action(payload: Payload) -> Payload:
+    actions = payload.get("actions")
+    return actions[0] if isinstance(actions, list) and actions and isinstance(actions[0], Mapping) else {}
+
+
+def _clicked_at(payload: Payload) -> str:
+    return _id(_action(payload), "action_ts")
+
+
+def _voted(value: str, envelope: dict[str, Any]) -> tuple[Event, ...]:
+    direction, _, reply = value.partition(":")
+    score = {"up": 5, "down": 1}.get(direction)
+    if score is None or not _REPLY.fullmatch(reply):
+        return ()
+    return (Feedback(target=ReplyId(reply), origin=Origin.BUTTON, score=score, **envelope),)
+
+
+def _command(name: CommandName, args: str, payload: Payload, thread: ThreadId, envelope: dict[str, Any]) -> Command:
+    user = _id(_part(payload, "user"), "id")
+    team = _team_of(_part(payload, "user")) or thread.workspace
+    address: dict[str, Any] = {"user": user, "team": team, "ts": _clicked_at(payload)}
+    if thread.thread.startswith("/"):
+        address["response_url"] = clean(_text(payload, "response_url"))
+    else:
+        address["whisper"] = True  # a sentence in answer to a click is for whoever clicked
+    is_direct = thread.channel.startswith("D") or thread.thread.startswith("/")
+    visibility = Visibility.DIRECT if is_direct else Visibility.PRIVATE
+    return Command(name=name, args=args, thread=thread, visibility=visibility, return_address=address, **envelope)
+
+
+def _clicked_thread(payload: Payload, place: Place) -> ThreadId | None:
+    """The thread of the message the button stands on; an answer that one person alone sees stands in none."""
+    container, message = _part(payload, "container"), _part(payload, "message")
+    channel = _id(_part(payload, "channel"), "id") or _id(container, "channel_id")
+    root = _id(message, "thread_ts") or _id(container, "thread_ts")
+    if container.get("is_ephemeral") is True and not root:
+        root = "/" + _id(_part(payload, "user"), "id")
+    root = root or _id(message, "ts") or _id(container, "message_ts")
+    return _thread(place, channel, root) if channel and root else None
+
+
+def _submitted(payload: Payload, place: Place) -> tuple[Event, ...]:
+    view, user = _part(payload, "view"), _id(_part(payload, "user"), "id")
+    reply, view_id = _reply_of_modal(view), _id(view, "id")
+    if not (user and view_id and reply) or _text(view, "callback_id") != "feedback":
+        return ()
+    reason, comment = _answers(view)
+    feedback = Feedback(
+        id=f"view:{place.workspace}:{user}:{view_id}",
+        target=ReplyId(reply),
+        author=_clicker(payload, place, user),
+        origin=Origin.BUTTON,
+        score=1,
+        sent_at=place.received_at,
+        reason=reason,
+        comment=comment,
+    )
+    return (feedback,)
+
+
+def language_of_modal(view: Payload) -> str:
+    """The language a modal was opened in."""
+    return "zh" if _metadata(view).get("language") == "zh" else "en"
+
+
+def _reply_of_modal(view: Payload) -> str:
+    """The answer a modal is about, "" where it names none."""
+    reply = _text(_metadata(view), "reply")
+    return reply if _REPLY.fullmatch(reply) else ""
+
+
+def _metadata(view: Payload) -> Payload:
+    try:
+        metadata = json.loads(_text(view, "private_metadata") or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return metadata if isinstance(metadata, Mapping) else {}
+
+
+def _answers(view: Payload) -> tuple[str, str]:
+    """Reason and comment of the modal, wherever in it they stand."""
+    reason = comment = ""
+    for block in _part(_part(view, "state"), "values").values():
+        for name, element in block.items() if isinstance(block, Mapping) else ():
+            answer = element if isinstance(element, Mapping) else {}
+            if name == "reason":
+                reason = _text(_part(answer, "selected_option"), "value")
+            elif name == "comment":
+                comment = clean(_text(answer, "value")).strip()[:MAX_COMMENT]
+    return reason if reason in REASONS else "", comment
+
+
+def _ordered(payload: Payload, place: Place) -> tuple[Event, ...]:
+    """A slash command: a conversation between this person and the bot that nobody else in the channel sees."""
+    user, channel, trigger = (_id(payload, name) for name in ("user_id", "channel_id", "trigger_id"))
+    if not (user and channel and trigger):
+        return ()
+    text = decoded(clean(_text(payload, "text")), place.bot_user) or "help"
+    order = f"/{text.lower()}"
+    is_order = command_of(order) is not None and len(text.split()) == 1
+    message = Message(
+        id=f"command:{place.workspace}:{trigger}",
+        thread=_thread(place, channel, f"/{user}"),
+        author=Author("slack", place.workspace, user),
+        text=order if is_order else text,
+        sent_at=place.received_at,
+        visibility=Visibility.DIRECT,
+        is_mention=True,
+        return_address={"user": user, "response_url": clean(_text(payload, "response_url"))},
+    )
+    return (understood(message),)
+
+
+# -------------------------------------------------------------------------------------------------------------- parts
+
+
+def _is_person(event: Payload, place: Place) -> bool:
+    """Bots are not answered, we ourselves least of all."""
+    user = _id(event, "user")
+    return bool(user) and user not in (place.bot_user, _NOBODY) and not event.get("bot_id")
+
+
+def _is_mention(event: Payload, place: Place) -> bool:
+    return _text(event, "type") == "app_mention" or mentions(_text(event, "text"), place.bot_user)
+
+
+def _author(event: Payload, place: Place) -> Author:
+    team = _text(event, "user_team") or _text(event, "team")
+    return Author("slack", place.workspace, _id(event, "user"), is_external=_is_foreign(team, place))
+
+
+def _clicker(payload: Payload, place: Place, user: str) -> Author:
+    team = _team_of(_part(payload, "user"))
+    return Author("slack", place.workspace, user, is_external=_is_foreign(team, place))
+
+
+def _is_foreign(team: str, place: Place) -> bool:
+    """Whether somebody comes from elsewhere; of an organisation's workspaces only `users.info` knows them all."""
+    return bool(team) and not place.enterprise and team != place.workspace
+
+
+def _team_of(user: Payload) -> str:
+    return _id(user, "team_id")
+
+
+def _address(place: Place, event: Payload, ts: str) -> dict[str, Any]:
+    """What is needed to answer: the stream's recipient by user and team, and where in the thread the question is."""
+    team = _id(event, "user_team") or _id(event, "team") or place.workspace
+    return {"user": _id(event, "user"), "team": team, "ts": ts}
+
+
+def _files(event: Payload, place: Place) -> tuple[Attachment, ...]:
+    files = event.get("files")
+    found = (file for file in files if isinstance(file, Mapping)) if isinstance(files, list) else ()
+    return tuple(attachment_of(file, place.workspace) for file in found if _id(file, "id"))
+
+
+def attachment_of(file: Payload, workspace: str) -> Attachment:
+    """A file object as an attachment; where Slack sent the id alone, its address has no `url`."""
+    size = file.get("size")
+    return Attachment(
+        id=_id(file, "id"),
+        name=clean(_text(file, "name"))[:255],
+        media_type=clean(_text(file, "mimetype")),
+        size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
+        address={
+            "workspace": workspace,
+            "url": clean(_text(file, "url_private_download") or _text(file, "url_private")),
+        },
+    )
+
+
+def _visibility(event: Payload) -> Visibility:
+    if _id(event, "channel").startswith("D"):
+        return Visibility.DIRECT
+    return _VISIBILITIES.get(_text(event, "channel_type"), Visibility.PRIVATE)
+
+
+def _message_id(place: Place, channel: str, ts: str) -> str:
+    return f"{place.workspace}:{channel}:{ts}"
+
+
+def _thread(place: Place, channel: str, root: str) -> ThreadId:
+    return ThreadId("slack", place.workspace, channel, root)
+
+
+def _time(ts: str, place: Place) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(ts), UTC)
+    except (ValueError, OverflowError, OSError):
+        return place.received_at
+
+
+def _text(payload: Payload, name: str) -> str:
+    value = payload.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _id(payload: Payload, name: str) -> str:
+    value = _text(payload, name)
+    return value if _ID.fullmatch(value) else ""
+
+
+def _part(payload: Payload, name: str) -> Payload:
+    value = payload.get(name)
+    return value if isinstance(value, Mapping) else {}

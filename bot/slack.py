@@ -1,0 +1,71 @@
+"""The Slack channel's part of the household: its settings, its door, its manifest."""
+
+from typing import Any
+
+from adapters.slack import SlackAdapter, SlackSettings, manifest
+from adapters.slack.client import Clients
+from adapters.slack.doctor import Finding, examine
+from bot.config import Config
+from bot.texts import say
+from core.errors import Misconfigured
+from core.message import Author, ThreadId
+from core.ports import Store
+
+
+def slack_settings(config: Config) -> SlackSettings:
+    """What the door is told, secrets and all."""
+    slack, secrets = config.settings.slack, config.secrets
+    rule = config.settings.access.get("slack")
+    return SlackSettings(
+        signing_secret=secrets.slack_signing_secret or "",
+        bot_token=secrets.slack_bot_token or "",
+        app_token=secrets.slack_app_token or "",
+        config_token=secrets.slack_config_token or "",
+        client_id=slack.client_id,
+        client_secret=secrets.slack_client_secret or "",
+        public_url=slack.public_url,
+        workspaces=rule.workspaces if rule else frozenset(),
+        command=slack.command,
+        up=slack.up,
+        down=slack.down,
+        api_url=slack.api_url,
+    )
+
+
+def slack_manifest(config: Config, *, is_socket: bool) -> dict[str, Any]:
+    """The manifest to make the app from; for Socket Mode where that is asked for, or an app token is set.
+
+    Raises Misconfigured where `slack.public_url` is needed and not set.
+    """
+    settings = slack_settings(config)
+    is_socket = is_socket or settings.is_socket
+    if not settings.public_url and (settings.is_installable or not is_socket):
+        raise Misconfigured(say("slack_no_url"))
+    return manifest(settings, mode="socket" if is_socket else "http")
+
+
+async def slack_findings(config: Config) -> tuple[Finding, ...]:
+    """What is wrong or missing, by the settings and by Slack's own answers."""
+    settings = slack_settings(config)
+    clients = Clients(settings.api_url, _no_token)
+    try:
+        return await examine(settings, clients.sdk)
+    finally:
+        await clients.close()
+
+
+async def _no_token(_: str) -> str | None:
+    return None
+
+
+def slack_door(config: Config, store: Store) -> SlackAdapter:
+    """The door to Slack; raises Misconfigured where requests could not be verified."""
+    access = config.settings.who_may()
+
+    async def knows(thread: ThreadId) -> bool:
+        nobody = Author(thread.adapter, thread.workspace, "")
+        return await store.archive.owns(thread, nobody) is not None
+
+    return SlackAdapter(
+        slack_settings(config), secrets=store.secrets, leader=store.leader, knows=knows, may=access.allows
+    )
