@@ -13,8 +13,8 @@ from bench.slack_posts import CANARY as CANARY
 from bench.slack_posts import payload, post
 from bench.slack_signed import HUGE, SIGNED, SPOILED, WHOLE
 from bench.wire import Request
+from bot.telemetry import PrometheusMetrics
 from core.access import Access
-from core.message import Author, ThreadId
 from core.ports import Store
 
 TOKEN = "xoxb-parley-test"  # noqa: S105 - the stand-in's own
@@ -72,12 +72,15 @@ async def opened(store: Store) -> AsyncGenerator[SlackAdapter, None]:
         for person in _PEOPLE:
             platform.add_user(person, person, is_guest=person == _PEOPLE[-1])
         platform.add_channel(payloads.CHANNEL, members=_PEOPLE)
-
-        async def knows(thread: ThreadId) -> bool:
-            return await store.archive.owns(thread, Author(thread.adapter, thread.workspace, "")) is not None
-
         settings = SlackSettings(signing_secret=SIGNING_SECRET, bot_token=TOKEN, api_url=platform.api_url)
-        door = SlackAdapter(settings, secrets=store.secrets, leader=store.leader, knows=knows, may=Access().allows)
+        door = SlackAdapter(
+            settings,
+            secrets=store.secrets,
+            leader=store.leader,
+            metrics=PrometheusMetrics(),
+            knows=store.archive.is_conversation,
+            may=Access().allows,
+        )
         try:
             yield door
         finally:

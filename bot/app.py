@@ -24,7 +24,7 @@ from core.errors import Misconfigured, NotStored, trace
 from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import Event
-from core.ports import Adapter, Engine, Listener, Model, Receipt, Store
+from core.ports import Adapter, Engine, Listener, Metrics, Model, Receipt, Store
 from core.routing import Route
 from core.store import PostgresStore
 from core.store.embedded import start as start_embedded
@@ -142,17 +142,17 @@ async def _wire(
             await _console_settings(settings, store), drafts=store.drafts, archive=store.archive, model=house.model
         )
     if settings.slack.enabled:
-        adapters["slack"] = slack = _slack_door(config, store)
+        adapters["slack"] = slack = _slack_door(config, store, metrics)
         stack.push_async_callback(slack.close)
     return house
 
 
-def _slack_door(config: Config, store: Store) -> "SlackAdapter":
+def _slack_door(config: Config, store: Store, metrics: Metrics) -> "SlackAdapter":
     try:
         from bot.slack import slack_door
     except ModuleNotFoundError:
         raise Misconfigured(say("config_slack_package")) from None
-    return slack_door(config, store)
+    return slack_door(config, store, metrics)
 
 
 def _route(engine: Engine, terms: Terms) -> Iterator[Route]:

@@ -8,8 +8,7 @@ from adapters.slack.doctor import Finding, examine
 from bot.config import Config
 from bot.texts import say
 from core.errors import Misconfigured
-from core.message import Author, ThreadId
-from core.ports import Store
+from core.ports import Metrics, Store
 
 
 def slack_settings(config: Config) -> SlackSettings:
@@ -58,14 +57,15 @@ async def _no_token(_: str) -> str | None:
     return None
 
 
-def slack_door(config: Config, store: Store) -> SlackAdapter:
+def slack_door(config: Config, store: Store, metrics: Metrics) -> SlackAdapter:
     """The door to Slack; raises Misconfigured where requests could not be verified."""
     access = config.settings.who_may()
 
-    async def knows(thread: ThreadId) -> bool:
-        nobody = Author(thread.adapter, thread.workspace, "")
-        return await store.archive.owns(thread, nobody) is not None
-
     return SlackAdapter(
-        slack_settings(config), secrets=store.secrets, leader=store.leader, knows=knows, may=access.allows
+        slack_settings(config),
+        secrets=store.secrets,
+        leader=store.leader,
+        metrics=metrics,
+        knows=store.archive.is_conversation,
+        may=access.allows,
     )

@@ -23,6 +23,11 @@ _COUNTERS = {
     ),
     "engine_fallbacks": ("Answers written by an engine in another's place.", ("engine",)),
     "engine_tokens": ("Tokens, by kind: prompt, completion, and what of the prompt was reused.", ("engine", "kind")),
+    "deliveries_adopted": ("Messages found on a platform that had been sent without our knowing.", ("channel",)),
+    "deliveries_unknown": (
+        "Messages of which it stays unknown whether they arrived, and that are not sent again.",
+        ("channel",),
+    ),
     "delivery_failures": ("Deliveries that failed and were tried again or given up.", ("channel", "error")),
 }
 _HISTOGRAMS = {

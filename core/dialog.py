@@ -115,6 +115,7 @@ class Dialog:
         is_handed_over = False
         try:
             state = await self._write(plan)
+            self._feed.close()  # nothing more is said: the door need not wait until it is stored
             is_handed_over = await self._finish(delivery, courier, state)
             self.is_answered = True
         finally:

@@ -20,6 +20,7 @@ from core.ports import Claim, SignalKind
 log = logging.getLogger(__name__)
 
 _POLL = 1.0
+_BREATH = 0.02  # nobody notices it in a stop, a rating or an answer that had to wait for another
 _CONTROL_BATCH = 16
 _OUTAGE_PAUSE = 0.5
 
@@ -54,9 +55,9 @@ class DialogManager:
         lease = self._hall.terms.lease.total_seconds()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._listen(), name="signals")
-            group.create_task(self._forever("turn lane", self._claim_turns, self._inbox_woken, _POLL))
-            group.create_task(self._forever("control lane", self._claim_controls, self._control_woken, _POLL))
-            group.create_task(self._forever("outbox", self._claim_deliveries, self._outbox_woken, _POLL))
+            group.create_task(self._forever("turn lane", self._claim_turns, self._inbox_woken))
+            group.create_task(self._forever("control lane", self._claim_controls, self._control_woken, breath=_BREATH))
+            group.create_task(self._forever("outbox", self._claim_deliveries, self._outbox_woken, breath=_BREATH))
             group.create_task(self._forever("leases", self._keep_leases, asyncio.Event(), min(_POLL, lease / 3)))
 
     async def stop(self, grace: timedelta) -> None:
@@ -78,9 +79,18 @@ class DialogManager:
     # ------------------------------------------------------------------------------------------------------ the loops
 
     async def _forever(
-        self, name: str, step: Callable[[], Awaitable[bool]], woken: asyncio.Event, every: float
+        self,
+        name: str,
+        step: Callable[[], Awaitable[bool]],
+        woken: asyncio.Event,
+        every: float = _POLL,
+        *,
+        breath: float = 0.0,
     ) -> None:
-        """Repeats `step`: at once while it found something to do, else when woken or after `every` seconds."""
+        """Repeats `step`: at once while it found something to do, else when woken or after `every` seconds.
+
+        Woken, it first waits for a `breath`: under load it is woken many times for each time it is needed.
+        """
         is_out = False
         while True:
             woken.clear()
@@ -105,6 +115,7 @@ class DialogManager:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(every):
                         await woken.wait()
+                await asyncio.sleep(breath)
 
     async def _listen(self) -> None:
         async with aclosing(self._hall.store.signals()) as signals:

@@ -683,6 +683,10 @@ class Archive(Protocol):
         """Whether the reader began this thread; None where it does not exist."""
         ...
 
+    async def is_conversation(self, thread: ThreadId) -> bool:
+        """Whether anybody is or was answered in this thread, by more than that they may not ask."""
+        ...
+
     async def reply(self, reply_id: ReplyId, reader: Author) -> Reply | None:
         """The reply if it was given to this reader."""
         ...

@@ -22,7 +22,7 @@ from adapters.slack.verify import refusal
 from adapters.slack.whisper import WhisperDelivery
 from core.errors import Misconfigured, Undeliverable
 from core.message import Attachment, Chunk, Message
-from core.ports import Accept, Delivery, Leader, Ledger, Received, Secrets, Webhook
+from core.ports import Accept, Delivery, Leader, Ledger, Metrics, Received, Secrets, Webhook
 from core.turn import Utterance
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class SlackAdapter:
         *,
         secrets: Secrets,
         leader: Callable[[str], Leader],
+        metrics: Metrics,
         knows: Knows,
         may: May,
     ) -> None:
@@ -50,6 +51,7 @@ class SlackAdapter:
                 "Socket Mode, which needs none."
             )
         self._settings = settings
+        self._metrics = metrics
         self._clients = Clients(settings.api_url, self._token)
         self._installations = Installations(settings, secrets, leader, self._clients.sdk)
         states = SealedStates(secrets, leader, settings.client_secret)
@@ -104,9 +106,9 @@ class SlackAdapter:
         bot = await self._bot(delivery.reply.thread.workspace)
         client = await self._clients.of(bot.workspace)
         if "response_url" in delivery.return_address:
-            await WhisperDelivery(self._clients, client, delivery, ledger).show(chunks)
+            await WhisperDelivery(self._clients, client, delivery, ledger, self._metrics).show(chunks)
         else:
-            await ThreadDelivery(client, bot, delivery, ledger).show(chunks)
+            await ThreadDelivery(client, bot, delivery, ledger, self._metrics).show(chunks)
 
     async def earlier(self, message: Message, limit: int) -> tuple[Utterance, ...]:
         """What was said in the thread before this message, oldest first. Raises ChannelError."""

@@ -16,7 +16,7 @@ from adapters.slack.writer import Writer
 from core.errors import ChannelError, RateLimited
 from core.language import language_of
 from core.message import Chunk, Citation, Image, PartId, Source, StatusKind
-from core.ports import Delivery, Ledger
+from core.ports import Delivery, Ledger, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +36,12 @@ _STATUS = {
 class ThreadDelivery:
     """Shows one answer in its thread; an earlier try's messages are found again and replaced."""
 
-    def __init__(self, client: Client, bot: Bot, delivery: Delivery, ledger: Ledger) -> None:
+    def __init__(self, client: Client, bot: Bot, delivery: Delivery, ledger: Ledger, metrics: Metrics) -> None:
         self._client = client
         self._bot = bot
         self._delivery = delivery
         self._ledger = ledger
+        self._metrics = metrics
         self._writer = Writer(client, delivery, ledger)
         self._thread = delivery.reply.thread
         self._language = language_of("", delivery.reply.asker.locale)
@@ -212,6 +213,7 @@ class ThreadDelivery:
         self._stop, self._offers_stop = None, True
         for ts in await self._unclaimed(messages):
             log.info("a message that was sent without our knowing carries reply %s", self._delivery.reply.id)
+            self._metrics.count("deliveries_adopted", channel="slack")
             await self._writer.adopt(ts)
         await self._writer.end_last_stream()
 

@@ -25,7 +25,7 @@ from adapters.slack.people import People
 from adapters.slack.render import feedback_modal
 from adapters.slack.settings import SlackSettings
 from adapters.slack.texts import say
-from core.errors import ChannelError, NotStored, trace
+from core.errors import ChannelError, NotStored, Unreadable, trace
 from core.language import language_of
 from core.message import Attachment, Author, Command, Deleted, Event, Feedback, Message, PartId, ThreadId
 from core.ports import Accept
@@ -84,7 +84,7 @@ class Intake:
                 response: BoltResponse = await self.bolt.async_dispatch(request)
                 # What nobody listens to is heard all the same: it would come again, and Slack might fall silent.
                 return response if response.status != HTTPStatus.NOT_FOUND else BoltResponse(status=HTTPStatus.OK)
-        except (NotStored, TimeoutError, ChannelError) as error:
+        except (NotStored, TimeoutError, ChannelError, Unreadable) as error:
             if isinstance(error, SlackRefused) and error.is_about_token and _is_removal(request.body):
                 return BoltResponse(status=HTTPStatus.OK, body="")  # the second event of a removal
             return _not_stored(request.body, error)
@@ -146,7 +146,7 @@ class Intake:
             log.error("an event of Slack could not be kept: %s", trace(error))
             return _not_stored(body, error)
         for event in events:
-            if isinstance(event, Message | Command):
+            if isinstance(event, Message | Command) and self._may(event.author, event.thread):
                 self._remember(event.thread)
         # Acknowledged here, not by a listener: Bolt looks for a listener's word every 10 ms only.
         await context.ack(_first_word(body, events))

@@ -9,6 +9,7 @@ from time import monotonic
 from typing import Any
 
 from adapters.slack.client import Clients, MissingScope, SlackRefused
+from core.errors import ChannelError
 from core.message import Author
 
 log = logging.getLogger(__name__)
@@ -61,8 +62,12 @@ class People:
         if key not in self._asking:  # one post comes as several events at once
             self._asking[key] = task = asyncio.create_task(self._find_out(key), name="slack user")
             task.add_done_callback(_look_at)
-        # Whoever waits for it may leave.
-        return await asyncio.shield(self._asking[key])
+        try:
+            return await asyncio.shield(self._asking[key])  # whoever waits for it may leave
+        except ChannelError:
+            if kept is None:
+                raise
+            return kept[1]  # who they were a while ago is better than not to hear them
 
     async def _find_out(self, key: Key) -> Person:
         try:

@@ -13,7 +13,7 @@ from adapters.slack.render import answer_blocks, fallback, feedback_blocks, piec
 from core.errors import ChannelError
 from core.language import language_of
 from core.message import Chunk, PartId, Source
-from core.ports import Delivery, Ledger
+from core.ports import Delivery, Ledger, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +29,12 @@ class WhisperDelivery:
     before it is said once more.
     """
 
-    def __init__(self, clients: Clients, client: Client, delivery: Delivery, ledger: Ledger) -> None:
+    def __init__(self, clients: Clients, client: Client, delivery: Delivery, ledger: Ledger, metrics: Metrics) -> None:
         self._clients = clients
         self._client = client
         self._delivery = delivery
         self._ledger = ledger
+        self._metrics = metrics
         self._url = str(delivery.return_address.get("response_url") or "")
         self._said = int(delivery.state.get("said", 0))
         self._is_direct = bool(delivery.state.get("is_direct")) or not clients.is_slacks(self._url)
@@ -76,6 +77,7 @@ class WhisperDelivery:
             await self._keep(self._said)
             raise ChannelError("the address of a private answer cannot be reached") from None
         except (ClientError, TimeoutError) as error:
+            self._metrics.count("deliveries_unknown", channel="slack")
             log.warning("whether a private answer arrived is not known (%s); it is not repeated", type(error).__name__)
             return True
         return bool(response.status_code == 200)

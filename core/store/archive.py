@@ -38,6 +38,13 @@ _ENTRIES = f"""
         AND NOT message.is_erased AND message.seq < %(before)s
     ORDER BY message.seq DESC LIMIT %(limit)s
 """
+# Who may not ask is told so by the house itself; what moderation refuses was asked by somebody who may.
+_IS_CONVERSATION = """
+    SELECT EXISTS (SELECT FROM inbox WHERE thread = %(thread)s AND lane = 'turn' AND status IN (0, 1)) OR EXISTS (
+        SELECT FROM replies JOIN turns ON turns.reply_id = replies.id
+        WHERE replies.thread = %(thread)s AND (turns.state <> 'refused' OR replies.source <> 'house')
+    )
+"""
 _OWNER = "SELECT owner FROM threads WHERE id = %(thread)s AND owner IS NOT NULL"
 _REPLY = f"SELECT {replies.COLUMNS} FROM replies WHERE id = %(id)s AND asker = %(reader)s"
 _REASONING = "SELECT asker, reasoning FROM replies WHERE id = %(id)s AND asker = %(reader)s"
@@ -114,6 +121,9 @@ class PostgresArchive:
     async def owns(self, thread: ThreadId, reader: Author) -> bool | None:
         rows = await self._database.fetch(_OWNER, {"thread": self._vault.thread(thread)})
         return rows[0][0] == self._vault.person(reader) if rows else None
+
+    async def is_conversation(self, thread: ThreadId) -> bool:
+        return bool((await self._database.fetch(_IS_CONVERSATION, {"thread": self._vault.thread(thread)}))[0][0])
 
     async def reply(self, reply_id: ReplyId, reader: Author) -> Reply | None:
         id_ = row_id(reply_id)

@@ -1352,6 +1352,24 @@ async def test_a_stranger_sees_nothing(store: Store):
     assert await store.archive.owns(ATTIC, ANN) is None
 
 
+async def test_a_thread_is_a_conversation_once_somebody_who_may_asks_in_it(store: Store):
+    assert not await store.archive.is_conversation(ROOM)
+    await add(store, message())
+    assert await store.archive.is_conversation(ROOM)
+    first = await claim(store)
+    await finish(store, first, await begin(store, first))
+    assert await store.archive.is_conversation(ROOM)
+    assert not await store.archive.is_conversation(ATTIC)
+
+
+@pytest.mark.parametrize(("source", "is_conversation"), [(Source.HOUSE, False), (Source.MODERATION, True)])
+async def test_a_thread_in_which_nobody_was_let_in_is_none(store: Store, source, is_conversation):
+    await add(store, message())
+    only = await claim(store)
+    await finish(store, only, await begin(store, only, source=source), state=State.REFUSED)
+    assert await store.archive.is_conversation(ROOM) is is_conversation
+
+
 async def test_who_joins_a_thread_does_not_own_it(store: Store):
     await add(store, command(CommandName.HELP))
     await add(store, message("mine", author=BOB))

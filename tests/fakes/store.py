@@ -751,6 +751,20 @@ class MemoryArchive:
         row = self._store.tables.threads.get(str(thread))
         return row.owner == reader.key if row and row.owner else None
 
+    async def is_conversation(self, thread: ThreadId) -> bool:
+        self._store.must_be_up()
+        tables, name = self._store.tables, str(thread)
+        is_asked = any(
+            row.thread == name and row.lane == "turn" and row.status in (WAITING, RUNNING)
+            for row in tables.inbox.values()
+        )
+        return is_asked or any(
+            row.reply.thread == thread
+            and (tables.turns[row.reply.id].state is not State.REFUSED or row.reply.source is not Source.HOUSE)
+            for row in tables.replies.values()
+            if row.reply.id in tables.turns
+        )
+
     async def reply(self, reply_id: ReplyId, reader: Author) -> Reply | None:
         self._store.must_be_up()
         row = self._store.tables.replies.get(reply_id)

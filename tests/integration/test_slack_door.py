@@ -173,6 +173,20 @@ class TestWhoIsAnswered:
                 assert slack.answers(SHARED, turned_away) == [refused]
         assert len(engine.asked) == 1
 
+    async def test_who_may_not_ask_brings_nobody_into_a_thread_of_others(self, house):
+        engine = ScriptedEngine()
+        async with house(engine) as town:
+            slack = town.slack
+            slack.add_user(GUEST, "Gus", is_guest=True)
+            slack.add_channel(SHARED, members=[ANNA, BEN, GUEST])
+            lunch = await slack.say(SHARED, ANNA, "Where do we have lunch?")
+            await slack.say(SHARED, GUEST, f"{town.mention} where?", thread_ts=lunch)
+            await sentence(town, lunch, "I may not answer here", channel=SHARED)
+            await at_rest(town)
+            await slack.say(SHARED, BEN, "I vote for pizza.", thread_ts=lunch)
+            assert town.rows("SELECT count(*) FROM messages") == [(1,)]
+        assert engine.asked == []
+
     async def test_guests_and_strangers_are_answered_where_they_are_let_in(self, house, quick):
         access = json.dumps({"slack": {"guests": True, "externals": True}})
         engine = ScriptedEngine(say("You are very welcome here with us."), delay=0.03)

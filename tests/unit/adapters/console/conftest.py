@@ -128,6 +128,9 @@ class MemoryHouse:
         entries = self.entries_of.get(thread, []) if await self.owns(thread, reader) else []
         return tuple([entry for entry in entries if before is None or entry.cursor < before][-limit:])
 
+    async def is_conversation(self, thread) -> bool:
+        raise AssertionError("the console asks about its own threads alone")
+
     async def owns(self, thread: ThreadId, reader: Author) -> bool | None:
         entries = self.entries_of.get(thread)
         return entries[0].asker.is_same_person(reader) if entries else None
