@@ -24,7 +24,7 @@ async def act(hall: Hall, claim: Claim) -> None:
             case Edited() as edited:
                 is_finished = await _edit(hall, unit, edited)
             case Deleted() as deleted:
-                is_finished = await _delete(hall, unit, deleted)
+                is_finished = await _delete(hall, unit, claim, deleted)
             case Command() as command:
                 is_finished = await _stop(hall, unit, claim, command)
             case _:
@@ -53,11 +53,17 @@ async def _edit(hall: Hall, unit: Unit, edited: Edited) -> bool:
     return True
 
 
-async def _delete(hall: Hall, unit: Unit, deleted: Deleted) -> bool:
-    """Everybody may take back their own words; whoever is let in may erase others', where the platform lets them."""
+async def _delete(hall: Hall, unit: Unit, claim: Claim, deleted: Deleted) -> bool:
+    """Everybody may take back their own words; whoever is let in may erase others', where the platform lets them.
+
+    A message that could not be stored at first may come after its deletion: it is not to be answered then.
+    """
     is_let_in = hall.access.allows(deleted.author, deleted.thread)
     by = None if is_let_in else deleted.author
-    if await unit.threads.erase(deleted.thread, deleted.message_id, by) or is_let_in:
+    is_erased = await unit.threads.erase(deleted.thread, deleted.message_id, by)
+    if not is_erased:
+        await unit.threads.forestall(claim)
+    if is_erased or is_let_in:
         await unit.inbox.mark(Mark.ERASE, thread=deleted.thread, message_id=deleted.message_id)
     return True
 

@@ -578,6 +578,10 @@ class Threads(Protocol):
         """Erases a stored message's text for good; False where there is none, or none by `author` where named."""
         ...
 
+    async def forestall(self, claim: Claim) -> None:
+        """The message that this Deleted is about is not taken in any more, should it come after its deletion."""
+        ...
+
 
 class Unit(Protocol):
     """One transaction over everything that is stored."""

@@ -5,7 +5,7 @@ import logging
 from uuid import UUID
 
 from core.errors import ParleyError, Refused
-from core.message import Author, Feedback, ThreadId
+from core.message import Author, Deleted, Feedback, Message, ThreadId
 from core.ports import Claim, Exchange, ThreadFacts
 from core.reading import EMPTY, Reading
 from core.store import messages, replies
@@ -37,6 +37,10 @@ _ROUTE = """
 _RESET = """
     INSERT INTO threads (id, reset_seq) VALUES (%(thread)s, %(seq)s)
     ON CONFLICT (id) DO UPDATE SET reset_seq = GREATEST(threads.reset_seq, EXCLUDED.reset_seq)
+"""
+_FORESTALL = """
+    INSERT INTO messages (id, seq, thread, author, body, is_erased)
+    VALUES (%(id)s, %(seq)s, %(thread)s, %(author)s, %(body)s, true) ON CONFLICT DO NOTHING
 """
 _END = 2**62
 
@@ -107,3 +111,15 @@ class PostgresThreads(Room):
     async def erase(self, thread: ThreadId, message_id: str, author: Author | None = None) -> bool:
         row_id = self._vault.event(thread.adapter, message_id)
         return await messages.rewrite(self._desk, row_id, thread, text="", by=author, is_erased=True)
+
+    async def forestall(self, claim: Claim) -> None:
+        """A row without words stands where the message would: the inbox takes it for one that it has already."""
+        deleted = claim.event
+        if not isinstance(deleted, Deleted):
+            raise Refused
+        thread, author = deleted.thread, deleted.author
+        row_id, person = self._vault.event(thread.adapter, deleted.message_id), self._vault.person(author)
+        nothing = Message(id=deleted.message_id, thread=thread, author=author, sent_at=deleted.sent_at, text="")
+        body = await messages.seal(self._vault, person, row_id, nothing)
+        row = {"id": row_id, "seq": claim.id, "thread": self._vault.thread(thread), "author": person, "body": body}
+        self._tx.later(_FORESTALL, row)

@@ -559,6 +559,17 @@ async def test_an_edit_never_starts_a_turn_of_its_own(house):
     assert len(house.mind.heard) == 2
 
 
+@pytest.mark.parametrize("author", [ADA, GUEST])
+async def test_a_question_that_comes_after_its_deletion_is_not_answered(house, author):
+    late = house.message("late", author=author)
+    await house.accept(Deleted(**house.common("t", author), message_id=late.id))
+    await house.until_idle()
+    await house.accept(late)
+    _, other = await house.ask("other")
+    await house.until(other, State.DONE)
+    assert prompts(house) == ["other"]
+
+
 async def test_a_deleted_question_is_not_answered_and_forgotten(house):
     house.mind.gate.clear()
     message, reply_id = await house.ask("one")

@@ -980,6 +980,34 @@ async def test_an_erased_message_is_gone_for_good(store: Store):
     assert [entry.question for entry in await store.archive.entries(ROOM, ANN, limit=9)] == ["now"]
 
 
+async def test_a_message_that_comes_after_its_deletion_is_not_taken_in(store: Store):
+    late, other = message("late"), message("other")
+    deleted = Deleted(id="d1", thread=ROOM, author=ANN, sent_at=moment(), message_id=late.id)
+    await add(store, deleted)
+    only = await claim(store, lane="control")
+    async with store.unit() as unit:
+        assert not await unit.threads.erase(ROOM, late.id)
+        await unit.threads.forestall(only)
+        await unit.inbox.finish(only)
+    async with store.unit() as unit:
+        taken, next_one = await unit.inbox.add([late, other])
+    assert (taken.is_new, next_one.is_new) == (False, True)
+    assert [each.event for each in await claims(store)] == [other]
+    async with store.unit() as unit:
+        assert await unit.threads.history(ROOM, other.id, limit=9) == ()
+
+
+async def test_what_was_taken_in_is_not_changed_by_a_deletion_that_found_nothing_to_erase(store: Store):
+    asked = message("kept", author=BOB)
+    await add(store, asked)
+    await add(store, Deleted(id="d1", thread=ROOM, author=ANN, sent_at=moment(), message_id=asked.id))
+    only = await claim(store, lane="control")
+    async with store.unit() as unit:
+        await unit.threads.forestall(only)
+    (waiting,) = await claims(store)
+    assert waiting.event == asked
+
+
 async def test_an_erased_message_that_waits_is_claimed_without_its_text(store: Store):
     question = message("secret")
     await add(store, question)

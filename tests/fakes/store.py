@@ -16,6 +16,7 @@ from core.errors import LeaseLost, NotFound, NotStored
 from core.message import (
     Author,
     Command,
+    Deleted,
     Event,
     Feedback,
     LastReplyTo,
@@ -622,6 +623,10 @@ class MemoryThreads(Room):
         emptied = replace(said.message, text="", attachments=())
         self._rewrite(replace(said, message=emptied, is_erased=True, reading=None))
         return True
+
+    async def forestall(self, claim: Claim) -> None:
+        assert isinstance(claim.event, Deleted)
+        self._tables.events.setdefault(reply_id(claim.event.thread.adapter, claim.event.message_id), claim.id)
 
     def _rewrite(self, said: MessageRow) -> None:
         self._tables.rewrite(reply_id(said.message.thread.adapter, said.message.id), said)
