@@ -118,13 +118,14 @@ class Intake:
             ssl_check_enabled=False,
         )
         app.use(self._keep)
+        # The first that matches is taken, so what comes most stands first.
+        app.event("app_home_opened")(self._on_home)
+        app.event(re.compile(".*"))(_do_nothing)  # what nobody listens to would be a 404, and come again
         app.action("feedback")(self._on_vote)
         app.action(re.compile(".*"))(_do_nothing)
         app.view(re.compile(".*"))(_do_nothing)
         app.command(re.compile(".*"))(_do_nothing)
         app.shortcut(re.compile(".*"))(_do_nothing)
-        app.event("app_home_opened")(self._on_home)
-        app.event(re.compile(".*"))(_do_nothing)  # what nobody listens to would be a 404, and come again
         app.error(_report)
         return app
 
