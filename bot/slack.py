@@ -1,14 +1,18 @@
 """The Slack channel's part of the household: its settings, its door, its manifest."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from adapters.slack import SlackAdapter, SlackSettings, manifest
 from adapters.slack.client import Clients
 from adapters.slack.doctor import Finding, examine
+from adapters.slack.installations import Installations
 from bot.config import Config
 from bot.texts import say
-from core.errors import Misconfigured
+from core.errors import Misconfigured, ParleyError
 from core.ports import Metrics, Store
+from core.store import Keys, PostgresStore
 
 
 def slack_settings(config: Config) -> SlackSettings:
@@ -48,9 +52,31 @@ async def slack_findings(config: Config) -> tuple[Finding, ...]:
     settings = slack_settings(config)
     clients = Clients(settings.api_url, _no_token)
     try:
-        return await examine(settings, clients.sdk)
+        async with _installed(config, settings, clients) as installations:
+            return await examine(settings, clients.sdk, installations=installations)
     finally:
         await clients.close()
+
+
+@asynccontextmanager
+async def _installed(config: Config, settings: SlackSettings, clients: Clients) -> AsyncIterator[Installations | None]:
+    """What workspaces have installed, None where there is nothing to look into: the embedded database may be in use."""
+    url, keys = config.secrets.database_url, config.secrets.keys
+    if not (settings.is_installable and url and keys):
+        yield None
+        return
+    try:
+        store = PostgresStore(url, Keys.parse(keys), pool_size=2)
+        await store.start()
+    except ParleyError:  # what is wrong with keys or database is said in their own lines
+        yield None
+        return
+    installations = Installations(settings, store.secrets, store.leader, clients.sdk)
+    try:
+        yield installations
+    finally:
+        await installations.stop()
+        await store.stop()
 
 
 async def _no_token(_: str) -> str | None:
