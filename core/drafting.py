@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 # Revisions of a later try of the same turn are newer than all of an earlier one's.
 _REVISIONS_PER_ATTEMPT = 1_000_000
-_AT_ONCE = 0.002  # seconds
+_AT_ONCE = 0.03  # seconds, which nobody sees
 
 
 class Drafter:
