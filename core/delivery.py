@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 _HEAD_POLL = 0.25
 _STORE_RETRY = 0.5
 _PAUSE = timedelta(seconds=1)
+_BACKOFF = 2.0  # seconds before the second try; twice as long before each further one, up to a minute
 # What says nothing against the answer or its platform: these tries do not count.
 _PATIENT = (RateLimited, DoorLost, NotStored, LeaseLost, asyncio.CancelledError)
 
@@ -170,7 +171,7 @@ class Courier:
             return error.retry_after
         if isinstance(error, _PATIENT):
             return _PAUSE
-        return timedelta(seconds=min(2.0 ** (self.delivery.failures + 1), 60.0))
+        return timedelta(seconds=min(_BACKOFF * 2.0**self.delivery.failures, 60.0))
 
 
 def _report(error: BaseException, delivery: Delivery) -> None:

@@ -25,6 +25,7 @@ QUIET.setLevel(logging.CRITICAL)
 _TIMEOUT = 15.0  # seconds for one call
 PATIENCE = 60.0  # seconds a call waits at most for Slack to take it again
 _TRIES = 4
+_BACKOFF = 0.5  # seconds, about, before the second; twice as long before each further one
 _DEFAULT_WAIT = 1.0  # where Slack says 429 and not how long
 
 # What repeating changes nothing: these are tried again where Slack failed; the others might say a thing twice.
@@ -132,7 +133,7 @@ class Client:
                     raise
             except ChannelError as error:
                 failures += 1
-                pause = random.uniform(0.5, 1.0) * 0.5 * 2**failures
+                pause = random.uniform(0.5, 1.0) * _BACKOFF * 2**failures
                 is_final = isinstance(error, SlackRefused) or method not in _REPEATABLE or failures == _TRIES
                 if is_final or monotonic() + pause > deadline:
                     raise

@@ -47,6 +47,8 @@ def house(tmp_path, monkeypatch) -> Any:
 def quick(monkeypatch):
     """Answers grow in small steps, get their Stop button at once, and nobody is known for long."""
     monkeypatch.setattr("adapters.slack.people._SECONDS", 0.0)
+    monkeypatch.setattr("adapters.slack.client._BACKOFF", 0.1)
+    monkeypatch.setattr("core.delivery._BACKOFF", 0.3)
     monkeypatch.setattr("adapters.slack.writer._STREAM_EVERY", 0.05)
     monkeypatch.setattr("adapters.slack.writer._STREAM_TIER", 6000)
     monkeypatch.setattr("adapters.slack.writer._EDIT_EVERY", 0.1)
