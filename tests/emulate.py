@@ -18,9 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import aiohttp
 import pytest
-from slack_sdk.web.async_client import AsyncWebClient
-from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
+from adapters.slack.posting import PostingClient as PostingClient
 from tests.peers import npm
 from tests.server import free_port
 
@@ -53,40 +52,6 @@ SCOPES = (
     "reactions:write",
     "users:read",
 )
-
-
-class PostingClient(AsyncWebClient):
-    """slack_sdk's client, which says in a POST body what it would say in the query: the peer reads nothing else.
-
-    Slack takes either for every method (docs.slack.dev, "Using the Slack Web API").
-    """
-
-    async def api_call(
-        self,
-        api_method: str,
-        *,
-        http_verb: str = "POST",
-        files: dict[str, Any] | None = None,
-        data: Any = None,
-        params: dict[str, Any] | None = None,
-        json: dict[str, Any] | None = None,
-        headers: dict[str, Any] | None = None,
-        auth: dict[str, Any] | None = None,
-    ) -> AsyncSlackResponse:
-        said = {name: value for name, value in (params or {}).items() if value is not None}
-        if token := said.pop("token", None):
-            headers = {**(headers or {}), "Authorization": f"Bearer {token}"}
-        if json is not None:
-            json = {**said, **json}
-        else:
-            data = {name: _form_value(value) for name, value in {**said, **(data or {})}.items()}
-        return await super().api_call(api_method, files=files, data=data, json=json, headers=headers, auth=auth)
-
-
-def _form_value(value: Any) -> str | None:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return None if value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True)
