@@ -168,7 +168,7 @@ class Intake:
 
     def _stored(self, ids: tuple[str, ...], storing: "asyncio.Future[Any]") -> None:
         if storing.cancelled() or storing.exception() is not None:
-            del self._storing[ids]  # not stored: the next one to come tries again
+            self._storing.pop(ids, None)  # not stored: the next one to come tries again
         elif len(self._storing) > _EVENTS:
             self._storing.popitem(last=False)
 

@@ -17,9 +17,8 @@ from core.ports import Delivery, Ledger, Metrics
 
 log = logging.getLogger(__name__)
 
-_USES = (
-    5  # of one response_url, within 30 minutes (docs.slack.dev, "Handling user interaction"); the first says we heard
-)
+# Of one response_url, within 30 minutes (docs.slack.dev, "Handling user interaction"); the first says we heard.
+_USES = 5
 
 
 class WhisperDelivery:
@@ -58,8 +57,12 @@ class WhisperDelivery:
     async def _say(self, number: int, content: dict[str, Any]) -> None:
         if not self._is_direct and number < _USES - 1:
             await self._keep(number + 1)
-            if await self._respond(content):
-                return
+            try:
+                if await self._respond(content):
+                    return
+            except ClientConnectorError:  # nothing was sent
+                await self._keep(number)
+                raise ChannelError("the address of a private answer cannot be reached") from None
         self._is_direct = True
         await self._keep(number)
         await self._write_directly(number, content)
@@ -69,13 +72,15 @@ class WhisperDelivery:
         await self._ledger.state({"said": said, "is_direct": self._is_direct})
 
     async def _respond(self, content: dict[str, Any]) -> bool:
-        """Whether the address took it; where that stays unknown it counts as taken."""
+        """Whether the address took it; where that stays unknown it counts as taken.
+
+        Raises ClientConnectorError where it was never reached.
+        """
         webhook = AsyncWebhookClient(self._url, session=self._clients.session, retry_handlers=[], logger=QUIET)
         try:
             response = await webhook.send(**content, response_type="ephemeral", replace_original=False)
-        except ClientConnectorError:  # nothing was sent
-            await self._keep(self._said)
-            raise ChannelError("the address of a private answer cannot be reached") from None
+        except ClientConnectorError:
+            raise
         except (ClientError, TimeoutError) as error:
             self._metrics.count("deliveries_unknown", channel="slack")
             log.warning("whether a private answer arrived is not known (%s); it is not repeated", type(error).__name__)
