@@ -247,8 +247,13 @@ async def send(raw: Raw, statements: list[Statement]) -> list[Row]:
 async def _run(raw: Raw, statements: list[Statement]) -> list[psycopg.AsyncCursor[Row]]:
     if len(statements) == 1:
         return [await raw.execute(statements[0].sql, statements[0].params, binary=True)]
-    async with raw.pipeline():
-        return [await raw.execute(sql, params, binary=True) for sql, params, _ in statements]
+    try:
+        async with raw.pipeline():
+            return [await raw.execute(sql, params, binary=True) for sql, params, _ in statements]
+    except BaseException:
+        # The server skips what follows a failure; the driver may believe that it prepared it (psycopg 3.3).
+        await raw.close()
+        raise
 
 
 def _cut(raw: Raw) -> None:

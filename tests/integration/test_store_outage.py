@@ -9,12 +9,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import aclosing
 
 import psutil
+import psycopg
 import pytest
 
 from core.errors import NotStored
 from core.message import ReplyId
 from core.ports import Draft, SignalKind
-from core.store import Keys, PostgresStore, embedded, schema
+from core.store import Keys, PostgresStore, database, embedded, schema
+from core.store.database import Statement
 from core.store.embedded import Embedded
 from tests.postgres import start_embedded
 from tests.store_moves import ANN, ROOM, add, answered, message
@@ -190,3 +192,20 @@ async def test_cancelling_a_unit_leaves_the_store_usable(store: PostgresStore):
     await asyncio.gather(*tasks, return_exceptions=True)
     for _ in range(8):
         await add(store, message())
+
+
+async def test_what_the_server_skipped_is_not_taken_for_prepared(server: Embedded):
+    line = database.Database(server.url, pool_size=1)
+    # Late enough for what follows it to be on its way.
+    fails = Statement("SELECT pg_sleep(%(wait)s), 1 / %(nought)s::int", {"wait": 0.1, "nought": 0})
+    seen = Statement("SELECT %(number)s::int", {"number": 1})
+    try:
+        for _ in range(2):  # seen a third time it gets prepared
+            assert await line.fetch(*seen[:2]) == [(1,)]
+        lent = await line.take()
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            await database.send(lent.raw, [fails, seen])
+        await line.give_back(lent, is_clean=True)
+        assert await line.fetch(*seen[:2]) == [(1,)]
+    finally:
+        await line.close()
