@@ -12,6 +12,7 @@ from rich.table import Table
 
 from bot.config import Config, EngineSettings, operator_language, unknown_variables
 from bot.engines import remote_engine
+from bot.extras import lacks_slack
 from bot.model import locate, size
 from bot.texts import say
 from core.engine.footprint import needs, readable
@@ -194,7 +195,9 @@ async def _slack(config: Config) -> list[Finding]:
         return [Finding("hint", "slack", say("check_slack_off"))]
     try:
         from bot.slack import slack_findings
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if not lacks_slack(error):
+            raise
         return [Finding("fault", "slack", say("config_slack_package"))]
     found = await slack_findings(config)
     language = operator_language()

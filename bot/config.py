@@ -324,7 +324,7 @@ def go_offline() -> None:
 def _slack_problem(settings: Settings, secrets: HouseSecrets) -> str:
     """What keeps the Slack door from opening, "" where nothing does."""
     slack = settings.slack
-    if not (secrets.slack_signing_secret or secrets.slack_app_token):
+    if not ((secrets.slack_signing_secret or "").strip() or secrets.slack_app_token):
         return "config_slack_secret"
     if secrets.slack_bot_token:
         return ""

@@ -8,7 +8,7 @@ from adapters.slack import SlackAdapter, SlackSettings, manifest
 from adapters.slack.client import Clients
 from adapters.slack.doctor import Finding, examine
 from adapters.slack.installations import Installations
-from bot.config import Config
+from bot.config import Config, operator_language
 from bot.texts import say
 from core.errors import Misconfigured, ParleyError
 from core.ports import Metrics, Store
@@ -38,13 +38,14 @@ def slack_settings(config: Config) -> SlackSettings:
 def slack_manifest(config: Config, *, is_socket: bool) -> dict[str, Any]:
     """The manifest to make the app from; for Socket Mode where that is asked for, or an app token is set.
 
-    Raises Misconfigured where `slack.public_url` is needed and not set.
+    The app describes itself in the operator's language. Raises Misconfigured where `slack.public_url` is needed and
+    not set.
     """
     settings = slack_settings(config)
     is_socket = is_socket or settings.is_socket
     if not settings.public_url and (settings.is_installable or not is_socket):
-        raise Misconfigured(say("slack_no_url"))
-    return manifest(settings, mode="socket" if is_socket else "http")
+        raise Misconfigured(say("slack_no_install_url" if settings.is_installable else "slack_no_url"))
+    return manifest(settings, mode="socket" if is_socket else "http", language=operator_language())
 
 
 async def slack_findings(config: Config) -> tuple[Finding, ...]:

@@ -132,10 +132,16 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "请填写它们的 ID，例如 [T0123456]。",
     ),
     "slack_no_url": (
-        "slack.public_url is not set: the manifest tells Slack under which https address it reaches this server. Set "
-        "it in app.yaml, or ask for Socket Mode with --socket, which needs none.",
-        "没有设置 slack.public_url：manifest 要告诉 Slack 用哪个 https 地址访问本服务器。请在 app.yaml 中设置，"
+        "slack.public_url is not set, and the manifest tells Slack the https address of this server. Set it in "
+        "app.yaml, or ask for Socket Mode with --socket, which needs none.",
+        "没有设置 slack.public_url，而 manifest 要告诉 Slack 本服务器的 https 地址。请在 app.yaml 中设置，"
         "或用 --socket 选择不需要地址的 Socket Mode。",
+    ),
+    "slack_no_install_url": (
+        "slack.public_url is not set, and whoever installs the app comes back from Slack to this server, with Socket "
+        "Mode too. Set it in app.yaml to the https address by which browsers reach it.",
+        "没有设置 slack.public_url，而安装应用的用户要从 Slack 回到本服务器，使用 Socket Mode 时也是如此。"
+        "请在 app.yaml 中设为浏览器访问本服务器所用的 https 地址。",
     ),
     "config_slack_package": (
         "The Slack channel needs a package that is not installed: pip install -c constraints.txt -e '.[slack]'.",

@@ -1,6 +1,5 @@
 """Slack as a front door: events come in over HTTP or Socket Mode, answers go out through the Web API."""
 
-import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 
@@ -18,14 +17,13 @@ from adapters.slack.people import People
 from adapters.slack.sealed import SealedStates
 from adapters.slack.settings import SlackSettings
 from adapters.slack.sound import is_sound
+from adapters.slack.texts import say_to_operator
 from adapters.slack.verify import refusal
 from adapters.slack.whisper import WhisperDelivery
 from core.errors import Misconfigured, Undeliverable
 from core.message import Attachment, Chunk, Message
 from core.ports import Accept, Delivery, Leader, Ledger, Metrics, Received, Secrets, Webhook
 from core.turn import Utterance
-
-log = logging.getLogger(__name__)
 
 
 class SlackAdapter:
@@ -45,11 +43,7 @@ class SlackAdapter:
     ) -> None:
         """Raises Misconfigured where requests could not be told from forged ones."""
         if not (settings.is_socket or settings.signing_secret.strip()):
-            raise Misconfigured(
-                "Slack's requests cannot be verified without PARLEY_SLACK_SIGNING_SECRET. It stands under Basic "
-                "Information, App Credentials, of your app on api.slack.com/apps; or set PARLEY_SLACK_APP_TOKEN for "
-                "Socket Mode, which needs none."
-            )
+            raise Misconfigured(say_to_operator("no_signing_secret"))
         self._settings = settings
         self._metrics = metrics
         self._clients = Clients(settings.api_url, self._token)
@@ -99,7 +93,6 @@ class SlackAdapter:
         except SlackRefused as refused:
             if not refused.is_about_token:
                 raise
-            log.error("%s", refused)
             raise NotLetIn(refused) from None
 
     async def _deliver(self, delivery: Delivery, chunks: AsyncIterator[Chunk], ledger: Ledger) -> None:

@@ -108,12 +108,38 @@ class Paces:
         return max(0.0, self._until.get(method, 0.0) - monotonic())
 
 
+class Standing:
+    """Whether Slack accepts our token in one workspace. The operator is told when that changes, and once."""
+
+    def __init__(self, workspace: str) -> None:
+        self._workspace = workspace
+        self._is_good = True
+
+    def look_at(self, refused: SlackRefused) -> None:
+        """Any other refusal than that of the token says nothing of it."""
+        if refused.is_about_token and self._is_good:
+            self._is_good = False
+            log.error(
+                "Slack does not accept the token of %s (%s), so nobody there is answered. Install the app there again, "
+                "or replace PARLEY_SLACK_BOT_TOKEN and restart; answers that wait are sent then.",
+                self._workspace,
+                refused.code,
+            )
+
+    def restore(self) -> None:
+        """Slack has answered."""
+        if not self._is_good:
+            self._is_good = True
+            log.info("Slack accepts the token of %s again", self._workspace)
+
+
 class Client:
     """What one workspace is told, with its token. Methods go by slack_sdk's names."""
 
-    def __init__(self, sdk: AsyncWebClient, paces: Paces) -> None:
+    def __init__(self, sdk: AsyncWebClient, paces: Paces, standing: Standing | None = None) -> None:
         self.sdk = sdk
         self.paces = paces
+        self._standing = standing
 
     async def call(self, method: str, *, patience: float = PATIENCE, **arguments: Any) -> Mapping[str, Any]:
         """The answer's fields.
@@ -151,11 +177,16 @@ class Client:
         try:
             response = await calling(**arguments)
         except SlackApiError as error:
-            raise self._told(method, error) from None
+            told = self._told(method, error)
+            if self._standing and isinstance(told, SlackRefused):
+                self._standing.look_at(told)
+            raise told from None
         except (ClientError, TimeoutError, OSError, SlackClientError) as error:
             raise Unsure(f"{_name(method)}: {type(error).__name__}") from None
         except (AttributeError, KeyError, TypeError, ValueError):  # what slack_sdk meets in an answer that is no JSON
             raise Unsure(f"{_name(method)}: an answer that cannot be read") from None
+        if self._standing:
+            self._standing.restore()
         data = response.data
         return data if isinstance(data, Mapping) else {}
 
@@ -205,6 +236,7 @@ class Clients:
         self._api_url = api_url
         self._token_of = token_of
         self._paces: dict[str, Paces] = {}
+        self._standings: dict[str, Standing] = {}
         self._session: ClientSession | None = None
 
     async def of(self, workspace: str) -> Client:
@@ -212,7 +244,9 @@ class Clients:
         token = await self._token_of(workspace)
         if token is None:
             raise SlackRefused("not_installed", "the app is not installed in this workspace (any more)")
-        return Client(self.sdk(token), self._paces.setdefault(workspace, Paces()))
+        paces = self._paces.setdefault(workspace, Paces())
+        standing = self._standings.setdefault(workspace, Standing(workspace))
+        return Client(self.sdk(token), paces, standing)
 
     def sdk(self, token: str | None = None) -> AsyncWebClient:
         """slack_sdk's own client. It repeats nothing by itself: a repeated post could say a thing twice."""

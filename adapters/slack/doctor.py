@@ -11,7 +11,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
 from adapters.slack.asking import ClientFactory, SlackAway, asking
 from adapters.slack.client import SlackRefused
-from adapters.slack.installations import Installations, scopes_of
+from adapters.slack.installations import Installations
 from adapters.slack.manifest import (
     CALLBACK_PATH,
     ESSENTIAL,
@@ -23,6 +23,7 @@ from adapters.slack.manifest import (
     address,
 )
 from adapters.slack.settings import SlackSettings
+from adapters.slack.texts import TEXTS as SAID
 from core.errors import ParleyError, RateLimited
 
 Kind = Literal["fine", "hint", "fault"]
@@ -182,7 +183,7 @@ class _Visit:
             self.add("fault", "foreign_workspace", workspace=team)
         if token.startswith("xoxe.") and token == self._settings.bot_token:
             self.add("fault", "rotating_token")
-        self._scopes(scopes_of(answer.headers), team)
+        self._scopes(_scopes_of(answer.headers), team)
         await self._app(token, str(answer["bot_id"]))
 
     def _scopes(self, scopes: frozenset[str], workspace: str) -> None:
@@ -247,6 +248,11 @@ class _Visit:
         else:
             why = _CODES.get(code, _UNKNOWN_CODE)
             self.add(kind, "refused", method=method, code=code, why=why)
+
+
+def _scopes_of(headers: Mapping[str, Any]) -> frozenset[str]:
+    """What a token may do: each answer tells it in x-oauth-scopes (docs.slack.dev, "Scopes")."""
+    return frozenset(filter(None, str(headers.get("x-oauth-scopes", "")).replace(" ", "").split(",")))
 
 
 def _differences(exported: Mapping[str, Any], settings: SlackSettings) -> Iterator[Finding]:
@@ -324,7 +330,7 @@ _BOT: Final = _Pass(
     (
         "Copy the Bot User OAuth Token again from OAuth & Permissions of your app on api.slack.com/apps; where there "
         "is none, press Install to Workspace there.",
-        "请在 api.slack.com/apps 中您的应用的 OAuth & Permissions 重新复制 Bot User OAuth Token；"
+        "请在 api.slack.com/apps 上打开您的应用，从 OAuth & Permissions 重新复制 Bot User OAuth Token；"
         "如果那里没有，请点 Install to Workspace。",
     ),
 )
@@ -333,14 +339,14 @@ _APP: Final = _Pass(
     ("The app token (PARLEY_SLACK_APP_TOKEN)", "应用令牌（PARLEY_SLACK_APP_TOKEN）"),
     (
         "Copy it again from Basic Information, App-Level Tokens; it begins with xapp-.",
-        "请在 Basic Information 的 App-Level Tokens 重新复制；它以 xapp- 开头。",
+        "请从 Basic Information → App-Level Tokens 重新复制；它以 xapp- 开头。",
     ),
 )
 _CONFIG: Final = _Pass(
     ("The configuration token (PARLEY_SLACK_CONFIG_TOKEN)", "配置令牌（PARLEY_SLACK_CONFIG_TOKEN）"),
     (
-        "It lives for 12 hours. Make another under Your App Configuration Tokens on api.slack.com/apps, in the "
-        "workspace the app belongs to; Parley itself runs without one.",
+        "It is valid for 12 hours. Generate another one under Your App Configuration Tokens on api.slack.com/apps, in "
+        "the workspace the app belongs to; Parley itself runs without one.",
         "它的有效期为 12 小时。请在 api.slack.com/apps 的 Your App Configuration Tokens 中为应用所属的工作区"
         "重新生成；Parley 运行本身不需要它。",
     ),
@@ -356,7 +362,7 @@ _TOKEN_CODES: Final[Mapping[str, Both]] = {
         "it is wrong, was copied incompletely, or may not be used from this network",
         "令牌有误、复制不完整，或不允许从当前网络使用",
     ),
-    "not_allowed_token_type": ("it is a token of another kind", "这是另一种令牌"),
+    "not_allowed_token_type": ("it is another kind of token", "这是另一种令牌"),
     "not_authed": ("it is empty", "令牌为空"),
     "token_expired": ("it has expired", "令牌已过期"),
     "token_revoked": ("it was revoked", "令牌已被撤销"),
@@ -367,10 +373,10 @@ _CODES: Final[Mapping[str, Both]] = {
         "this network is not on the list of addresses that the app or workspace allows",
         "当前网络不在应用或工作区允许的地址列表中",
     ),
-    "app_not_eligible": ("Slack gives no manifest of this app", "Slack 不提供该应用的清单"),
+    "app_not_eligible": ("Slack gives no manifest of this app", "Slack 不提供该应用的 manifest"),
     "app_not_found": ("the token belongs to another workspace than the app", "该令牌与应用不属于同一个工作区"),
     "enterprise_is_restricted": ("the organisation forbids it", "企业组织禁止此操作"),
-    "failed_export": ("Slack could not write the manifest; try again", "Slack 未能导出清单；请重试"),
+    "failed_export": ("Slack could not write the manifest; try again", "Slack 未能导出 manifest；请重试"),
     "invalid_app_id": ("the token belongs to another workspace than the app", "该令牌与应用不属于同一个工作区"),
     "missing_scope": (
         "the token lacks a scope; add it under OAuth & Permissions and install the app again",
@@ -382,7 +388,7 @@ _CODES: Final[Mapping[str, Both]] = {
         "工作区正在迁移到企业组织；请稍后再试",
     ),
     "team_access_not_granted": (
-        "the app is not let into this workspace; its organisation's administrator can change that",
+        "the app was not granted access to this workspace; an administrator of its organisation can change that",
         "应用未获准进入该工作区；请联系企业组织的管理员",
     ),
 }
@@ -392,12 +398,7 @@ _UNKNOWN_CODE: Final[Both] = (
 )
 
 TEXTS: Final[Mapping[str, Both]] = {
-    "no_signing_secret": (
-        "PARLEY_SLACK_SIGNING_SECRET is empty, so Slack's requests cannot be told from forged ones and are all "
-        "refused. It stands under Basic Information, App Credentials, of your app on api.slack.com/apps.",
-        "PARLEY_SLACK_SIGNING_SECRET 为空，因此无法分辨 Slack 的请求与伪造的请求，全部都会被拒绝。"
-        "它在 api.slack.com/apps 中您的应用的 Basic Information → App Credentials。",
-    ),
+    "no_signing_secret": SAID["no_signing_secret"],
     "no_public_url": (
         "slack.public_url is empty, so Slack cannot be told where to send events. Set it to this server's https "
         "address, or set PARLEY_SLACK_APP_TOKEN: Socket Mode needs no address.",
@@ -405,7 +406,7 @@ TEXTS: Final[Mapping[str, Both]] = {
         "或设置 PARLEY_SLACK_APP_TOKEN：Socket Mode 不需要地址。",
     ),
     "plain_public_url": (
-        "slack.public_url is {url}: Slack sends to https addresses alone. Put a TLS proxy in front, or use Socket "
+        "slack.public_url is {url}: Slack only sends to https addresses. Put a TLS proxy in front, or use Socket "
         "Mode, which needs no address.",
         "slack.public_url 为 {url}：Slack 只向 https 地址发送。请在前面加 TLS 代理，或使用不需要地址的 Socket Mode。",
     ),
@@ -420,15 +421,16 @@ TEXTS: Final[Mapping[str, Both]] = {
         "设置了 PARLEY_SLACK_BOT_TOKEN 时不使用 slack.client_id：该令牌只服务它自己的工作区。",
     ),
     "no_client_secret": (
-        "PARLEY_SLACK_CLIENT_SECRET is empty, so no workspace can install the app. It stands under Basic "
+        "PARLEY_SLACK_CLIENT_SECRET is empty, so no workspace can install the app. Copy it from Basic "
         "Information, App Credentials.",
-        "PARLEY_SLACK_CLIENT_SECRET 为空，因此任何工作区都无法安装应用。它在 Basic Information → App Credentials。",
+        "PARLEY_SLACK_CLIENT_SECRET 为空，因此任何工作区都无法安装应用。"
+        "请从 Basic Information → App Credentials 复制。",
     ),
     "nobody_may_install": (
-        "access.slack.workspaces is empty, so no workspace may install the app: anybody could use these machines "
-        "otherwise. List the workspaces' ids (T…) in app.yaml.",
+        "access.slack.workspaces is empty, so no workspace may install the app: otherwise anybody could use these "
+        "machines. List the workspaces' ids (T…) in app.yaml.",
         "access.slack.workspaces 为空，因此不允许任何工作区安装应用：否则任何人都能使用这些机器。"
-        "请在 app.yaml 中列出工作区的 id（T…）。",
+        "请在 app.yaml 中列出工作区的 ID（T…）。",
     ),
     "install_needs_https": (
         "Installing needs slack.public_url to be an https address: people come back to it from Slack.",
@@ -446,23 +448,24 @@ TEXTS: Final[Mapping[str, Both]] = {
     ),
     "token_refused": (
         "{token} was refused ({code}): {why}. {remedy}",
-        "{token} 被拒绝（{code}）：{why}。{remedy}",
+        "{token}被拒绝（{code}）：{why}。{remedy}",
     ),
     "refused": ("Slack refused {method} ({code}): {why}.", "Slack 拒绝了 {method}（{code}）：{why}。"),
     "no_bot": (
-        "{token} is not a bot's. Use the Bot User OAuth Token, which begins with xoxb-.",
-        "{token} 不是机器人令牌。请使用以 xoxb- 开头的 Bot User OAuth Token。",
+        "{token} does not belong to a bot. Use the Bot User OAuth Token, which begins with xoxb-.",
+        "{token}不属于机器人。请使用以 xoxb- 开头的 Bot User OAuth Token。",
     ),
-    "bot_ok": ("@{bot} is in {name} ({workspace})", "@{bot} 在 {name}（{workspace}）中"),
+    "bot_ok": ("@{bot} is in {name} ({workspace})", "@{bot} 已加入 {name}（{workspace}）"),
     "foreign_workspace": (
         "{workspace} is not in access.slack.workspaces, so nobody there is answered. Add it in app.yaml.",
         "{workspace} 不在 access.slack.workspaces 中，因此不会回答那里的任何人。请在 app.yaml 中加入。",
     ),
     "rotating_token": (
         "PARLEY_SLACK_BOT_TOKEN expires within 12 hours, because the app has token rotation on, and only installed "
-        "tokens can be renewed. Use slack.client_id and PARLEY_SLACK_CLIENT_SECRET instead, or an app without it.",
+        "tokens can be renewed. Use slack.client_id and PARLEY_SLACK_CLIENT_SECRET instead, or an app "
+        "without token rotation.",
         "应用开启了令牌轮换，PARLEY_SLACK_BOT_TOKEN 会在 12 小时内过期，而只有通过安装得到的令牌才能续期。"
-        "请改用 slack.client_id 和 PARLEY_SLACK_CLIENT_SECRET，或使用未开启轮换的应用。",
+        "请改用 slack.client_id 和 PARLEY_SLACK_CLIENT_SECRET，或使用未开启令牌轮换的应用。",
     ),
     "scope_missing": (
         "The scope {scope} is missing in {workspace}: without it, Parley cannot {why}. Add it under OAuth & "
@@ -470,7 +473,7 @@ TEXTS: Final[Mapping[str, Both]] = {
         "{workspace} 缺少权限 {scope}：没有它，Parley 无法{why}。请在 OAuth & Permissions 中添加"
         "（`parley slack manifest` 包含全部权限），然后重新安装应用。",
     ),
-    "scopes_ok": ("All {count} scopes are there in {workspace}", "{workspace} 的 {count} 项权限齐全"),
+    "scopes_ok": ("{workspace} has granted all {count} scopes", "{workspace} 已授予全部 {count} 项权限"),
     "scopes_unseen": (
         "Slack did not say which scopes the token has. Compare OAuth & Permissions with `parley slack manifest`.",
         "Slack 没有说明令牌有哪些权限。请将 OAuth & Permissions 与 `parley slack manifest` 对照。",
@@ -485,21 +488,22 @@ TEXTS: Final[Mapping[str, Both]] = {
         "{workspace} 尚未安装应用：请在浏览器中打开 {url}。",
     ),
     "installs_unseen": (
-        "The tokens of workspaces that installed the app themselves were not looked at: they are in the database.",
-        "没有查看各工作区自行安装得到的令牌：它们保存在数据库中。",
+        "The tokens of workspaces that installed the app themselves were not checked: they are in the database, which "
+        "could not be read from here.",
+        "没有检查各工作区自行安装得到的令牌：它们保存在数据库中，这里无法读取。",
     ),
-    "socket_ok": ("Socket Mode can be opened", "可以打开 Socket Mode"),
+    "socket_ok": ("Socket Mode accepts the app token", "Socket Mode 接受该应用令牌"),
     "app_scope": (
-        "PARLEY_SLACK_APP_TOKEN lacks the scope connections:write. Make another with it under Basic Information, "
-        "App-Level Tokens.",
+        "PARLEY_SLACK_APP_TOKEN lacks the scope connections:write. Generate another one that has it under Basic "
+        "Information, App-Level Tokens.",
         "PARLEY_SLACK_APP_TOKEN 缺少权限 connections:write。请在 Basic Information → App-Level Tokens 中"
         "重新生成带有该权限的令牌。",
     ),
     "other_app": (
         "PARLEY_SLACK_APP_TOKEN belongs to the app {app}, the bot token to {bot_app}: events of one would be answered "
         "as the other. Take both from the same app.",
-        "PARLEY_SLACK_APP_TOKEN 属于应用 {app}，而机器人令牌属于 {bot_app}：会以一个应用回答另一个应用的事件。"
-        "请从同一个应用获取两者。",
+        "PARLEY_SLACK_APP_TOKEN 属于应用 {app}，而机器人令牌属于 {bot_app}：收到的是一个应用的事件，"
+        "却会以另一个应用的身份回答。请从同一个应用获取两者。",
     ),
     "events_unseen": (
         "A bot token cannot see which events the app is subscribed to. If Parley does not hear you, compare Event "
@@ -510,17 +514,17 @@ TEXTS: Final[Mapping[str, Both]] = {
         "（同一页面的 Your App Configuration Tokens）后重新检查。",
     ),
     "app_unknown": (
-        "Which app this is could not be seen (the scope users:read tells it), so its manifest was not looked at.",
-        "无法得知这是哪个应用（需要权限 users:read），因此没有查看它的清单。",
+        "Which app this is could not be found out (that takes the scope users:read), so its manifest was not checked.",
+        "无法得知这是哪个应用（需要权限 users:read），因此没有检查它的 manifest。",
     ),
-    "manifest_ok": ("The app's manifest has everything", "应用清单完整"),
+    "manifest_ok": ("The app's manifest has everything Parley needs", "应用的 manifest 满足 Parley 的全部需要"),
     "event_missing": (
         "The app is not subscribed to {event}: without it, Parley cannot {why}. Add it under Event Subscriptions, "
         "Subscribe to bot events.",
         "应用没有订阅 {event}：没有它，Parley 无法{why}。请在 Event Subscriptions → Subscribe to bot events 中添加。",
     ),
     "socket_off": (
-        "PARLEY_SLACK_APP_TOKEN is set, but the app's Socket Mode is off, so no event comes. Switch it on.",
+        "PARLEY_SLACK_APP_TOKEN is set, but the app's Socket Mode is off, so no events arrive. Switch it on.",
         "设置了 PARLEY_SLACK_APP_TOKEN，但应用没有开启 Socket Mode，因此收不到事件。请开启它。",
     ),
     "socket_on": (
@@ -528,9 +532,9 @@ TEXTS: Final[Mapping[str, Both]] = {
         "应用开启了 Socket Mode，因此 Slack 不会通过 HTTP 发送任何内容。请关闭它，或设置 PARLEY_SLACK_APP_TOKEN。",
     ),
     "no_interactivity": (
-        "Interactivity is off, so ratings by button, regenerate and stop do nothing. Switch it on under "
-        "Interactivity & Shortcuts.",
-        "没有开启交互功能，因此按钮评价、重新生成和停止都不起作用。请在 Interactivity & Shortcuts 中开启。",
+        "Interactivity is off, so the buttons that rate, regenerate and stop an answer do nothing. Switch it on "
+        "under Interactivity & Shortcuts.",
+        "没有开启交互功能，因此评价、重新回答和停止按钮都不起作用。请在 Interactivity & Shortcuts 中开启。",
     ),
     "other_url": (
         "Slack sends {what} to {url}; Parley listens at {expected}. Change it in the app's settings.",
@@ -556,8 +560,8 @@ TEXTS: Final[Mapping[str, Both]] = {
         "安装后 Slack 不会跳转回 {expected}。请在 OAuth & Permissions → Redirect URLs 中添加。",
     ),
     "no_rotation": (
-        "Token rotation is off, so installed tokens never expire. Switching it on cannot be undone; Parley renews "
-        "them by itself.",
-        "没有开启令牌轮换，因此安装得到的令牌永不过期。开启后无法关闭；Parley 会自动续期。",
+        "Token rotation is off, so installed tokens never expire. Once on, it cannot be switched off again; Parley "
+        "then renews them by itself.",
+        "没有开启令牌轮换，因此安装得到的令牌永不过期。开启后无法再关闭；届时 Parley 会自动续期。",
     ),
 }

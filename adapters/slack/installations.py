@@ -2,12 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import time
-from typing import Any
 
 from slack_sdk.oauth.installation_store import Bot as StoredBot
 from slack_sdk.oauth.installation_store import Installation
@@ -21,8 +20,10 @@ from core.ports import Leader, Secrets
 log = logging.getLogger(__name__)
 
 _KEPT_SECONDS = 60.0  # an uninstall that another process saw is honoured within this
-_RENEW_BEFORE = 120 * 60  # seconds of life a token has left when it is renewed
-_PATIENCE = 2.0  # seconds somebody waits for a renewal before the old token is taken
+# Seconds of life a token has left when its renewal begins, and when somebody waits for it, and how long.
+_RENEW_BEFORE = 120 * 60
+_WAIT_BELOW = 10 * 60
+_PATIENCE = 2.0
 _STOP_PATIENCE = 10.0
 _AGAIN = 60.0  # seconds between two tries to renew a token
 _ASK_AGAIN = 5.0  # seconds between two questions who we are while Slack does not say
@@ -37,7 +38,6 @@ class Bot:
     user_id: str
     bot_id: str
     token: str = field(repr=False)
-    scopes: frozenset[str] = frozenset()
 
 
 class Installations:
@@ -71,8 +71,9 @@ class Installations:
     async def bot(self, enterprise_id: str | None, team_id: str | None) -> Bot | None:
         """Ourselves there, None where we are not installed.
 
-        A token with less than 120 minutes to live is renewed on the way; where that fails the old one is given, and
-        the operator is told. Raises ChannelError where Slack does not say who we are, NotStored, Unreadable.
+        A token with less than 120 minutes to live is renewed beside; with less than 10, this waits up to 2 s for it.
+        Until then, and where that fails, the present one is given; the operator is told of a failure. Raises
+        ChannelError where Slack does not say who we are, NotStored, Unreadable.
         """
         place = Place(enterprise_id or "", team_id or "")
         if place.workspace and not self._serves(place.workspace):
@@ -136,9 +137,11 @@ class Installations:
         if known is None:
             return None
         place = place_of(known.bot)
-        if self._is_due(known.bot) and self._not_before.get(place, 0.0) <= self._clock():
-            await asyncio.wait({self._renewal(place)}, timeout=_PATIENCE)
-            known = self._known.get(asked) or await self._look_up(asked)  # installed anew meanwhile, or uninstalled
+        if self._lives_less(known.bot, _RENEW_BEFORE) and self._not_before.get(place, 0.0) <= self._clock():
+            renewal = self._renewal(place)
+            if self._lives_less(known.bot, _WAIT_BELOW):
+                await asyncio.wait({renewal}, timeout=_PATIENCE)
+                known = self._known.get(asked) or await self._look_up(asked)  # installed anew meanwhile, or uninstalled
         return _ourselves(known.bot, asked) if known else None
 
     async def _look_up(self, asked: Place) -> "_Known | None":
@@ -150,9 +153,9 @@ class Installations:
         known = self._known[asked] = _Known(stored, self._clock() + _KEPT_SECONDS)
         return known
 
-    def _is_due(self, bot: StoredBot) -> bool:
+    def _lives_less(self, bot: StoredBot, seconds: float) -> bool:
         expires = bot.bot_token_expires_at
-        return expires is not None and expires - self._clock() <= _RENEW_BEFORE
+        return expires is not None and expires - self._clock() <= seconds
 
     # --------------------------------------------------------------------------------------------------- renewing
 
@@ -180,7 +183,7 @@ class Installations:
         if stored is None:
             self._drop(place)
             return
-        if self._is_due(stored):
+        if self._lives_less(stored, _RENEW_BEFORE):
             stored = await self._refreshed(place, stored)
         for asked, known in list(self._known.items()):
             if place_of(known.bot) == place:
@@ -306,22 +309,16 @@ class _Own:
             answer = await self._client_factory(self._token).auth_test()
             team, enterprise = str(answer.get("team_id") or ""), str(answer.get("enterprise_id") or "")
             user, bot = str(answer["user_id"] or ""), str(answer.get("bot_id") or "")
-            scopes = scopes_of(answer.headers)
             self._is_org_wide = answer.get("is_enterprise_install") is True
         if not (bot and (team or enterprise)):
             raise ChannelError("The token is not a bot's: PARLEY_SLACK_BOT_TOKEN must begin with xoxb-.")
-        return Bot(team or enterprise, enterprise, user, bot, self._token, scopes)
+        return Bot(team or enterprise, enterprise, user, bot, self._token)
 
 
 def _look_at(task: "asyncio.Task[Bot]") -> None:
     """Nobody may be waiting for it any more, and then nobody misses its error."""
     if not task.cancelled():
         task.exception()
-
-
-def scopes_of(headers: Mapping[str, Any]) -> frozenset[str]:
-    """What a token may do: each answer tells it in x-oauth-scopes (docs.slack.dev, "Scopes")."""
-    return frozenset(filter(None, str(headers.get("x-oauth-scopes", "")).replace(" ", "").split(",")))
 
 
 def _ourselves(bot: StoredBot, asked: Place) -> Bot:
@@ -331,5 +328,4 @@ def _ourselves(bot: StoredBot, asked: Place) -> Bot:
         user_id=bot.bot_user_id,
         bot_id=bot.bot_id,
         token=bot.bot_token,
-        scopes=frozenset(bot.bot_scopes),
     )

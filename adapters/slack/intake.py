@@ -20,11 +20,12 @@ from slack_bolt.response import BoltResponse
 from adapters.slack.client import QUIET, Clients, SlackRefused
 from adapters.slack.files import described
 from adapters.slack.installations import Bot, Installations
-from adapters.slack.parse import Payload, Place, is_for_us, language_of_modal, parse
+from adapters.slack.parse import Place, is_for_us, language_of_modal, parse
+from adapters.slack.payload import Payload, part_of, text_of
 from adapters.slack.people import People
 from adapters.slack.render import feedback_modal
 from adapters.slack.settings import SlackSettings
-from adapters.slack.texts import say
+from adapters.slack.texts import say, suggestions
 from core.errors import ChannelError, NotStored, Unreadable, trace
 from core.language import language_of
 from core.message import Attachment, Author, Command, Deleted, Event, Feedback, Message, PartId, ThreadId
@@ -39,7 +40,6 @@ _REACTION_SECONDS = 1.0  # of them for a vote to be complete; without them it st
 _THREADS = 50_000
 _EVENTS = 10_000
 _STRANGERS = 1_000
-_SUGGESTIONS = ("suggestion_1", "suggestion_2", "suggestion_3")
 
 Knows = Callable[[ThreadId], Awaitable[bool]]
 """Whether a thread is one of ours; raises NotStored."""
@@ -259,8 +259,8 @@ class Intake:
             self._known.popitem(last=False)
 
     async def _forget(self, body: Payload, context: AsyncBoltContext) -> None:
-        event, happened_at = _part(body, "event"), body.get("event_time")
-        is_gone = _text(event, "type") == "app_uninstalled" or bool(_part(event, "tokens").get("bot"))
+        event, happened_at = part_of(body, "event"), body.get("event_time")
+        is_gone = text_of(event, "type") == "app_uninstalled" or bool(part_of(event, "tokens").get("bot"))
         if is_gone:
             log.warning("the app was removed from %s; nobody there is answered any more", context["bot"].workspace)
             # What was installed again since then is not touched by an event that comes late.
@@ -281,24 +281,22 @@ class Intake:
         view = feedback_modal(json.dumps({"reply": str(vote.target), "language": language}), language)
         try:
             client = await self._clients.of(bot.workspace)
-            await client.call("views_open", patience=0, trigger_id=_text(body, "trigger_id"), view=view)
+            await client.call("views_open", patience=0, trigger_id=text_of(body, "trigger_id"), view=view)
         except ChannelError as error:
             log.info("a person could not be asked for their reason: %s", error)
 
     async def _on_home(self, body: Payload, context: AsyncBoltContext) -> None:
-        event, bot = _part(body, "event"), context["bot"]
-        if _text(event, "tab") != "messages":
+        event, bot = part_of(body, "event"), context["bot"]
+        if text_of(event, "tab") != "messages":
             return
         try:
-            person = await self._people.person(bot.workspace, _text(event, "user"), bot.enterprise or "")
-            language = language_of("", person.locale)
-            prompts = [{"title": say(name, language), "message": say(name, language)} for name in _SUGGESTIONS]
+            person = await self._people.person(bot.workspace, text_of(event, "user"), bot.enterprise or "")
             client = await self._clients.of(bot.workspace)
             await client.call(
                 "assistant_threads_setSuggestedPrompts",
                 patience=0,
-                channel_id=_text(event, "channel"),
-                prompts=prompts,
+                channel_id=text_of(event, "channel"),
+                prompts=suggestions(language_of("", person.locale)),
             )
         except ChannelError as error:
             log.debug("no prompts are suggested: %s", error)
@@ -319,7 +317,7 @@ async def _authorize(context: AsyncBoltContext) -> AuthorizeResult:
 def _first_word(body: Payload, events: Sequence[Event]) -> str:
     """What a slash command is answered at once: the answer itself comes later, and may take its time."""
     question = next((event for event in events if isinstance(event, Message)), None)
-    if question is None or not _text(body, "command"):
+    if question is None or not text_of(body, "command"):
         return ""
     return say("private_answer_comes", language_of("", question.author.locale))
 
@@ -349,9 +347,9 @@ async def _report(error: Exception) -> BoltResponse:
 def _not_stored(body: Payload, error: Exception) -> BoltResponse:
     """Slack sends events again; a person at a modal is told, and it stays open with what they wrote."""
     log.warning("an event of Slack was not stored, so it is not acknowledged: %s", type(error).__name__)
-    if _text(body, "type") != "view_submission":
+    if text_of(body, "type") != "view_submission":
         return BoltResponse(status=HTTPStatus.SERVICE_UNAVAILABLE, body="", headers={"Retry-After": "2"})
-    view = _part(body, "view")
+    view = part_of(body, "view")
     sentence = say("not_stored", language_of_modal(view))
     return BoltResponse(status=HTTPStatus.OK, body={"response_action": "errors", "errors": {_field(view): sentence}})
 
@@ -360,22 +358,12 @@ def _field(view: Payload) -> str:
     """The last field of a modal that takes an answer: a sentence can stand under it."""
     blocks = view.get("blocks")
     fields = [block for block in blocks if isinstance(block, Mapping)] if isinstance(blocks, list) else []
-    return next((_text(block, "block_id") for block in reversed(fields) if block.get("type") == "input"), "comment")
+    return next((text_of(block, "block_id") for block in reversed(fields) if block.get("type") == "input"), "comment")
 
 
 def _is_removal(body: Payload) -> bool:
-    return _text(_part(body, "event"), "type") in ("app_uninstalled", "tokens_revoked")
+    return text_of(part_of(body, "event"), "type") in ("app_uninstalled", "tokens_revoked")
 
 
 def _is_handshake(body: Payload) -> bool:
-    return _text(body, "type") == "url_verification"
-
-
-def _part(payload: Payload, name: str) -> Payload:
-    value = payload.get(name)
-    return value if isinstance(value, Mapping) else {}
-
-
-def _text(payload: Payload, name: str) -> str:
-    value = payload.get(name)
-    return value if isinstance(value, str) else ""
+    return text_of(body, "type") == "url_verification"

@@ -193,7 +193,7 @@ class _Flow(AsyncOAuthFlow):
                 await self._client_factory(token).auth_revoke()
         except ChannelError as error:
             log.warning(
-                "The token of a workspace that is not on the list was not kept, but not revoked either: %s", error
+                "The token of a workspace that is not on the list was not kept, but could not be revoked: %s", error
             )
 
 

@@ -37,12 +37,12 @@ TEXTS: Final[dict[str, tuple[Words, Words]]] = {
     "install": (
         (
             "Add Parley to Slack",
-            "Slack will show what Parley may read and write, and ask for your consent. The workspace must be one that "
-            "this Parley's operator let in; this page is good for ten minutes.",
+            "Slack will show what Parley may read and write, and ask for your consent. It must be a workspace "
+            "that the operator of this Parley has let in. This page is good for ten minutes.",
         ),
         (
             "把 Parley 添加到 Slack",
-            "Slack 会显示 Parley 可以读取和写入的内容，并请您同意。工作区必须是管理员已放行的；本页十分钟内有效。",
+            "Slack 会显示 Parley 可以读取和写入的内容，并请您同意。工作区须经管理员允许；本页十分钟内有效。",
         ),
     ),
     "installed": (
@@ -81,8 +81,8 @@ TEXTS: Final[dict[str, tuple[Words, Words]]] = {
     "not_https": (
         (
             "Parley can only be installed over https",
-            "Slack sends people back to https addresses alone, and so does the browser with this page's cookie. If "
-            "you operate this server: set `slack.public_url` in app.yaml to its https address.",
+            "Slack only sends people back to https addresses, and browsers only return this page's cookie over https. "
+            "If you operate this server: set `slack.public_url` in app.yaml to its https address.",
         ),
         (
             "只能通过 https 安装 Parley",
@@ -93,28 +93,28 @@ TEXTS: Final[dict[str, tuple[Words, Words]]] = {
     "access_denied": (
         (
             "Parley was not installed",
-            "The consent was not given in Slack, so nothing was changed. You can begin again, or ask an administrator "
+            "Consent was not given in Slack, so nothing was changed. You can begin again, or ask an administrator "
             "of the workspace to install it.",
         ),
         (
             "没有安装 Parley",
-            "在 Slack 中没有给予同意，因此没有任何改动。您可以重新开始，或请工作区的管理员来安装。",
+            "您没有在 Slack 中同意授权，因此没有任何改动。您可以重新开始，或请工作区的管理员来安装。",
         ),
     ),
     "refused": (
         (
-            "Slack did not go on with the install",
-            "Nothing was changed. Please begin again; if it happens once more, tell the operator of this server.",
+            "Slack did not finish the install",
+            "Nothing was changed. Please begin again; if it happens again, tell the operator of this server.",
         ),
         (
-            "Slack 没有继续安装",
+            "Slack 没有完成安装",
             "没有任何改动。请重新开始；如果再次出现，请告诉这台服务器的管理员。",
         ),
     ),
     "bad_state": (
         (
             "This install was not begun here, or is over",
-            "An install must be finished once, within ten minutes, and in the browser it was begun in. That browser "
+            "An install can be finished once, within ten minutes, in the browser it was begun in, and that browser "
             "must accept cookies. Please begin again.",
         ),
         (
@@ -125,7 +125,7 @@ TEXTS: Final[dict[str, tuple[Words, Words]]] = {
     "bad_code": (
         (
             "The install took too long",
-            "Slack's code for it is no longer good, so nothing was installed. Please begin again.",
+            "Slack's code for it is no longer valid, so nothing was installed. Please begin again.",
         ),
         (
             "安装用时太久",
@@ -135,24 +135,24 @@ TEXTS: Final[dict[str, tuple[Words, Words]]] = {
     "foreign": (
         (
             "{workspace} may not use this Parley",
-            "Its operator has not let this workspace in ({id}), so the permission was given back at once and nothing "
-            "was stored. If you operate this server: add {id} to `access.slack.workspaces` in app.yaml.",
+            "Its operator has not let this workspace in ({id}), so the permission was revoked at once and nothing was "
+            "stored. If you operate this server: add {id} to `access.slack.workspaces` in app.yaml.",
         ),
         (
             "{workspace} 不能使用这个 Parley",
-            "管理员没有放行这个工作区（{id}），因此授权已立即退回，没有保存任何内容。"
+            "管理员没有允许这个工作区（{id}），因此授权已立即撤销，没有保存任何内容。"
             "如果您是管理员：请把 {id} 加入 app.yaml 的 `access.slack.workspaces`。",
         ),
     ),
     "setup": (
         (
             "Slack does not know this app",
-            "Slack refused what this server says of itself, so nothing was installed. Its operator finds the reason "
-            "in the log and with `parley check`.",
+            "Slack refused the app settings of this server, so nothing was installed. Its operator finds the reason in "
+            "the log and with `parley check`.",
         ),
         (
             "Slack 不认识这个应用",
-            "Slack 拒绝了这台服务器的应用信息，因此没有安装。管理员可以在日志中或用 `parley check` 查看原因。",
+            "Slack 拒绝了这台服务器的应用设置，因此没有安装。管理员可以在日志中或用 `parley check` 查看原因。",
         ),
     ),
     "away": (
@@ -165,13 +165,13 @@ TEXTS: Final[dict[str, tuple[Words, Words]]] = {
     "not_stored": (
         (
             "The install could not be stored",
-            "The database did not take it just now. Please begin again in a moment.",
+            "The database is not available right now. Please begin again in a moment.",
         ),
-        ("安装信息没有保存成功", "数据库暂时没有接受。请稍后重新开始。"),
+        ("安装信息没有保存成功", "数据库暂时不可用。请稍后重新开始。"),
     ),
     "method": (
-        ("This page can only be opened", "Open it in a browser; nothing is sent to it."),
-        ("本页只能打开查看", "请用浏览器打开；不能向它提交内容。"),
+        ("This page can only be viewed", "Open it in a browser; it takes nothing that is sent to it."),
+        ("本页只供查看", "请用浏览器打开；不能向它提交内容。"),
     ),
 }
 

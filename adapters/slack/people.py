@@ -98,7 +98,7 @@ class People:
     def _tell(self) -> None:
         if not self._has_told:
             log.error(
-                "Slack lacks the scope users:read: guests cannot be told from members, so everybody counts as one. "
+                "Slack lacks the scope users:read: guests cannot be told from members, so everybody counts as a guest. "
                 "Add the scope and install the app again, or set access.slack.guests to true."
             )
         self._has_told = True

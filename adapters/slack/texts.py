@@ -36,13 +36,50 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "暂时无法保存。请稍后再提交一次。",
     ),
     "sources": ("Sources:", "来源："),
-    "suggestion_1": ("What can you do?", "你能做什么？"),
-    "suggestion_2": ("Explain a term in plain words", "用通俗的话解释一个术语"),
-    "suggestion_3": ("Draft a short, friendly message", "起草一条简短友好的消息"),
+    # What the app offers to be asked: pressed, it is sent as it stands, in the person's own name.
+    "suggestion_capabilities": ("What can you do?", "你能做什么？"),
+    "suggestion_explain": ("Explain a technical term to me in plain words", "用通俗的话给我解释一个术语"),
+    "suggestion_draft": ("Help me write a short, friendly message", "帮我写一条简短友好的消息"),
+    "suggestion_code": ("Help me find a mistake in my code", "帮我找出代码里的错误"),
+    # What Slack says of the app: up to 140 characters, and of its command.
+    "app_description": (
+        "A private assistant that runs on this company's own machines.",
+        "在本公司自己的机器上运行的私有智能助手。",
+    ),
+    "agent_description": (
+        "Answers questions, explains things, drafts texts and helps with code.",
+        "回答问题、解释概念、起草文字，并协助编写代码。",
+    ),
+    "command_description": ("Ask Parley; only you see the answer", "向 Parley 提问，回答只有您能看到"),
+    "command_hint": ("[your question, or help]", "[您的问题，或 help]"),
+    # For the operator, where the settings do not suffice.
+    "no_signing_secret": (
+        "PARLEY_SLACK_SIGNING_SECRET is empty, so Slack's requests cannot be told from forged ones. Copy it from Basic "
+        "Information, App Credentials, of your app on api.slack.com/apps; or set PARLEY_SLACK_APP_TOKEN for Socket "
+        "Mode, which needs none.",
+        "PARLEY_SLACK_SIGNING_SECRET 为空，因此无法分辨请求是否来自 Slack。请从 api.slack.com/apps 上您的应用的 "
+        "Basic Information → App Credentials 复制；或设置 PARLEY_SLACK_APP_TOKEN 使用不需要它的 Socket Mode。",
+    ),
+    "no_address": (
+        "slack.public_url is empty, and the manifest tells Slack the https address of this server. Set it in app.yaml.",
+        "slack.public_url 为空，而 manifest 要告诉 Slack 本服务器的 https 地址。请在 app.yaml 中设置。",
+    ),
 }
+
+_SUGGESTIONS = ("suggestion_capabilities", "suggestion_explain", "suggestion_draft", "suggestion_code")
 
 
 def say(name: str, language: str, **facts: object) -> str:
     """The sentence `name` in "en" or "zh", with its {facts} filled in; any other language reads English."""
     english, chinese = TEXTS[name]
     return (chinese if language == "zh" else english).format(**facts)
+
+
+def say_to_operator(name: str, **facts: object) -> str:
+    """The sentence in both languages, one a line: the operator's own is known to the household alone."""
+    return "\n".join(say(name, language, **facts) for language in ("en", "zh"))
+
+
+def suggestions(language: str) -> list[dict[str, str]]:
+    """What the app offers to be asked: 4 at most (docs.slack.dev, "assistant.threads.setSuggestedPrompts")."""
+    return [{"title": text, "message": text} for text in (say(name, language) for name in _SUGGESTIONS)]

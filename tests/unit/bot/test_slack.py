@@ -2,16 +2,21 @@
 
 import io
 import json
+import sys
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+import bot.slack  # noqa: F401 - so that what a test takes away is put back
 from bench.platforms.slack import Platform
 from bot import config
 from bot.__main__ import app
+from bot.app import _slack_door
 from bot.check import examine
 from core.errors import Misconfigured
+from tests.fakes.metrics import Numbers
+from tests.fakes.store import MemoryStore
 
 ON = {"PARLEY_SLACK__ENABLED": "true"}
 SIGNED = ON | {"PARLEY_SLACK_SIGNING_SECRET": "signing-canary"}
@@ -38,6 +43,7 @@ def environment(monkeypatch, tmp_path):
     [
         (ON | BOT, "PARLEY_SLACK_SIGNING_SECRET"),
         (ON | BOT | {"PARLEY_SLACK_SIGNING_SECRET": ""}, "PARLEY_SLACK_APP_TOKEN"),
+        (ON | BOT | {"PARLEY_SLACK_SIGNING_SECRET": "  "}, "docs/slack.md has every step"),
         (SIGNED, "PARLEY_SLACK_BOT_TOKEN"),
         (SIGNED | {"PARLEY_SLACK__CLIENT_ID": "1.2"}, "PARLEY_SLACK_CLIENT_SECRET"),
         (SIGNED | CLIENT, "access.slack.workspaces"),
@@ -79,11 +85,51 @@ def test_the_manifest_for_socket_mode_needs_no_address(environment):
     assert "http" not in json.dumps(printed)
 
 
-def test_a_manifest_without_an_address_is_refused_with_what_to_do(environment):
-    environment({})
-    refused = CliRunner().invoke(app, ["slack", "manifest"])
+@pytest.mark.parametrize(
+    ("given", "options", "remedy"),
+    [({}, [], "--socket"), (CLIENT, [], "with Socket Mode too"), (CLIENT, ["--socket"], "with Socket Mode too")],
+)
+def test_a_manifest_without_an_address_is_refused_with_what_to_do(environment, given, options, remedy):
+    environment(given)
+    refused = CliRunner().invoke(app, ["slack", "manifest", *options])
     assert refused.exit_code == 1
     assert "slack.public_url" in refused.output
+    assert remedy in refused.output
+
+
+@pytest.mark.parametrize(("locale", "word"), [("zh_CN.UTF-8", "您"), ("en_GB.UTF-8", "you")])
+def test_the_app_describes_itself_in_the_operators_language(environment, locale, word):
+    environment(URL | {"LC_ALL": locale})
+    printed = json.loads(CliRunner().invoke(app, ["slack", "manifest"]).stdout)
+    assert word in printed["features"]["slash_commands"][0]["description"]
+
+
+def not_found(monkeypatch, module):
+    """The channel is imported anew, and this module is not there."""
+    gone = ("bot.slack", "adapters.slack", module)
+    for name in [name for name in sys.modules if any(f"{name}.".startswith(f"{each}.") for each in gone)]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, module, None)
+
+
+@pytest.mark.parametrize("module", ["slack_bolt", "slack_sdk.web.async_client"])
+async def test_a_package_that_is_not_installed_is_named_with_how_to_install_it(environment, monkeypatch, module):
+    not_found(monkeypatch, module)
+    environment(SIGNED | BOT)
+    status, page = await checked()
+    assert status == 1
+    assert "-e '.[slack]'" in page
+    with pytest.raises(Misconfigured, match=r"-e '\.\[slack\]'"):
+        _slack_door(config.load(), MemoryStore(), Numbers())
+
+
+async def test_a_module_that_is_missing_by_mistake_is_not_taken_for_the_package(environment, monkeypatch):
+    not_found(monkeypatch, "adapters.slack.intake")
+    environment(SIGNED | BOT)
+    with pytest.raises(ModuleNotFoundError, match=r"adapters\.slack\.intake"):
+        await checked()
+    with pytest.raises(ModuleNotFoundError, match=r"adapters\.slack\.intake"):
+        _slack_door(config.load(), MemoryStore(), Numbers())
 
 
 async def checked() -> tuple[int, str]:

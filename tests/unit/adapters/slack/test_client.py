@@ -459,6 +459,48 @@ async def test_no_error_and_no_line_of_the_log_tells_the_token_or_what_was_said(
         assert secret not in caplog.text
 
 
+# -------------------------------------------------------------------------------------------- a token that is refused
+
+
+def told(caplog) -> list[tuple[str, str]]:
+    return [(record.levelname, record.getMessage()) for record in caplog.records if "token" in record.getMessage()]
+
+
+@pytest.mark.parametrize("code", ["account_inactive", "invalid_auth", "token_revoked"])
+async def test_a_token_that_is_refused_is_told_once_until_it_works_again(slack, clients, time, caplog, code):
+    caplog.set_level(logging.INFO, logger="adapters")
+    for _ in range(2):
+        for method in ("chat_postMessage", "users_info", "chat_postMessage"):
+            slack.refuse(method.replace("_", "."), code)
+            with pytest.raises(SlackRefused):
+                await call(await clients.of(TEAM), method)
+        ((level, sentence),) = told(caplog)
+        assert level == "ERROR"
+        assert f"the token of {TEAM} ({code})" in sentence
+        assert "Install the app there again, or replace PARLEY_SLACK_BOT_TOKEN" in sentence
+        caplog.clear()
+        slack.answers["users.info"] = lambda _: OK
+        for _ in range(2):
+            await call(await clients.of(TEAM), "users_info")
+        assert told(caplog) == [("INFO", f"Slack accepts the token of {TEAM} again")]
+        caplog.clear()
+
+
+async def test_each_workspaces_token_is_told_for_itself(slack, clients, time, caplog):
+    slack.refuse("auth.test", "token_revoked")
+    for workspace in (TEAM, OTHER_TEAM, TEAM):
+        with pytest.raises(SlackRefused):
+            await call(await clients.of(workspace), "auth_test")
+    assert [sentence.split(" (")[0][-len(TEAM) :] for _, sentence in told(caplog)] == [TEAM, OTHER_TEAM]
+
+
+async def test_another_refusal_says_nothing_of_the_token(slack, clients, time, caplog):
+    slack.refuse("chat.postMessage", "not_in_channel")
+    with pytest.raises(SlackRefused):
+        await call(await clients.of(TEAM), "chat_postMessage")
+    assert told(caplog) == []
+
+
 # ------------------------------------------------------------------------------------------------------ workspaces
 
 

@@ -22,7 +22,7 @@ from tests.unit.adapters.slack.web_api import Answer, Call, WebApi, web_api
 
 TEAM, OTHER_TEAM, ORG = "T0PARLEY1", "T0PARLEY2", "E0PARLEY1"
 TOKEN, REFRESH = "xoxb-of-the-tests", "xoxe-1-of-the-tests"
-HOUR = 3600
+MINUTE, HOUR = 60, 3600
 
 INSTALLABLE = SlackSettings(client_id="1.2", client_secret="a secret of the tests", public_url="https://parley.example")
 OWN = SlackSettings(bot_token=TOKEN)
@@ -83,8 +83,8 @@ def org_wide(**changes: Any) -> Installation:
     return installation(enterprise_id=ORG, team_id=None, team_name=None, is_enterprise_install=True, **changes)
 
 
-def rotating(lives: float = HOUR, **changes: Any) -> Installation:
-    """An installation whose token has `lives` seconds to live; it is due from two hours on."""
+def rotating(lives: float = 5 * MINUTE, **changes: Any) -> Installation:
+    """An installation whose token lives `lives` seconds: due below two hours, pressing below ten minutes."""
     return installation(bot_refresh_token=REFRESH, bot_token_expires_at=int(time() + lives), **changes)
 
 
@@ -105,7 +105,7 @@ def renew(slack: WebApi) -> None:
 
 def introduce(slack: WebApi, **changes: Any) -> None:
     identity = {"ok": True, "team_id": TEAM, "user_id": "U0PARLEY1", "bot_id": "B0PARLEY1", **changes}
-    slack.answer("auth.test", identity, headers={"x-oauth-scopes": "chat:write, im:history"})
+    slack.answer("auth.test", identity)
 
 
 def name_of(value: Bot | None) -> str:
@@ -117,7 +117,7 @@ def name_of(value: Bot | None) -> str:
 
 async def test_what_was_installed_is_found_by_another_process(process):
     await process().save(installation())
-    expected = Bot(TEAM, "", "U0PARLEY1", "B0PARLEY1", TOKEN, frozenset({"chat:write", "im:history"}))
+    expected = Bot(TEAM, "", "U0PARLEY1", "B0PARLEY1", TOKEN)
     assert await process().bot(None, TEAM) == expected
     assert await process().of_workspace(TEAM) == expected
 
@@ -139,7 +139,7 @@ async def test_a_workspace_that_installs_is_served_at_once(process):
 async def test_an_organisations_installation_serves_all_its_workspaces(process):
     await process().save(org_wide())
     bot = await process().bot(ORG, TEAM)
-    assert bot == Bot(TEAM, ORG, "U0PARLEY1", "B0PARLEY1", TOKEN, frozenset({"chat:write", "im:history"}))
+    assert bot == Bot(TEAM, ORG, "U0PARLEY1", "B0PARLEY1", TOKEN)
     assert (await process().bot(ORG, None)).workspace == ORG
     assert await process().bot("E0STRANGE", OTHER_TEAM) is None
 
@@ -285,6 +285,33 @@ async def test_a_token_with_enough_life_is_left_alone(process, slack):
     assert slack.calls == []
 
 
+async def test_a_token_that_still_lives_is_used_while_it_is_renewed_beside(process, slack, monkeypatch):
+    monkeypatch.setattr(room, "_PATIENCE", 600)
+    renew(slack)
+    installations = process()
+    await installations.save(rotating(lives=HOUR))
+    slack.gate.clear()
+    async with asyncio.timeout(5):
+        assert [name_of(await installations.bot(None, TEAM)) for _ in range(3)] == [TOKEN] * 3
+        await slack.arrived.wait()
+        assert name_of(await installations.of_workspace(TEAM)) == TOKEN
+    slack.gate.set()
+    await installations.stop()
+    assert name_of(await installations.bot(None, TEAM)) == f"{TOKEN}-1"
+    assert name_of(await process().bot(None, TEAM)) == f"{TOKEN}-1"
+    assert len(slack.calls) == 1
+
+
+@pytest.mark.parametrize(("lives", "token"), [(11 * MINUTE, TOKEN), (9 * MINUTE, f"{TOKEN}-1")])
+async def test_a_renewal_is_waited_for_in_the_last_ten_minutes_alone(process, slack, lives, token):
+    renew(slack)
+    installations = process()
+    await installations.save(rotating(lives))
+    assert name_of(await installations.bot(None, TEAM)) == token
+    await installations.stop()
+    assert name_of(await installations.bot(None, TEAM)) == f"{TOKEN}-1"
+
+
 async def test_a_token_near_its_end_is_renewed_and_stored(process, slack):
     renew(slack)
     await process().save(rotating())
@@ -313,13 +340,13 @@ async def test_an_organisations_token_is_renewed_for_all_its_workspaces(process,
     installations = process()
     await installations.save(org_wide(bot_refresh_token=REFRESH, bot_token_expires_at=int(time() + 3 * HOUR)))
     await installations.bot(ORG, OTHER_TEAM)
-    await installations.save(org_wide(bot_refresh_token=REFRESH, bot_token_expires_at=int(time() + HOUR)))
+    await installations.save(org_wide(bot_refresh_token=REFRESH, bot_token_expires_at=int(time() + 5 * MINUTE)))
     assert name_of(await installations.bot(ORG, TEAM)) == f"{TOKEN}-1"
     assert name_of(await installations.bot(ORG, OTHER_TEAM)) == f"{TOKEN}-1"
     assert len(slack.calls) == 1
 
 
-async def test_a_slow_renewal_holds_nobody_up(process, slack, monkeypatch):
+async def test_a_slow_renewal_holds_nobody_up_for_long(process, slack, monkeypatch):
     monkeypatch.setattr(room, "_PATIENCE", 0.01)
     renew(slack)
     installations = process()
@@ -346,13 +373,17 @@ async def test_whoever_gives_up_waiting_does_not_lose_the_new_token(process, sla
     assert len(slack.calls) == 1
 
 
-async def test_a_renewal_that_fails_leaves_the_old_token_and_tells_the_operator_once(process, slack, clock, caplog):
+@pytest.mark.parametrize("lives", [HOUR, 5 * MINUTE])
+async def test_a_renewal_that_fails_leaves_the_old_token_and_tells_the_operator_once(
+    process, slack, clock, caplog, lives
+):
     slack.refuse("oauth.v2.access", "bad_client_secret")
     installations = process()
-    await installations.save(rotating())
+    await installations.save(rotating(lives))
     for ahead in (0, 30, 61, 122):
         clock.ahead = ahead
         assert name_of(await installations.bot(None, TEAM)) == TOKEN
+        await installations.stop()
     assert len(slack.calls) == 3  # a minute between two tries
     assert [record.levelname for record in caplog.records] == ["ERROR"]
     assert "client secret" in caplog.text
@@ -441,7 +472,7 @@ async def test_the_one_token_is_asked_once_who_it_is(process, slack):
     introduce(slack)
     installations = process(OWN)
     bots = await asyncio.gather(*(installations.bot(None, TEAM) for _ in range(5)))
-    expected = Bot(TEAM, "", "U0PARLEY1", "B0PARLEY1", TOKEN, frozenset({"chat:write", "im:history"}))
+    expected = Bot(TEAM, "", "U0PARLEY1", "B0PARLEY1", TOKEN)
     assert bots == [expected] * 5
     assert await installations.of_workspace(TEAM) == expected
     assert await installations.bot(None, None) == expected

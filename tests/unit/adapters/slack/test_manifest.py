@@ -8,6 +8,7 @@ import pytest
 
 from adapters.slack.manifest import ESSENTIAL, ESSENTIAL_EVENTS, EVENTS, SCOPES, manifest
 from adapters.slack.settings import SlackSettings
+from adapters.slack.texts import suggestions
 from core.errors import Misconfigured
 
 ONE = SlackSettings(bot_token="xoxb-of-the-tests", public_url="https://parley.example.com", command="/ask")
@@ -70,7 +71,7 @@ def test_a_slash_at_the_end_of_the_address_is_not_doubled():
 
 @pytest.mark.parametrize(("settings", "mode"), [(ONE, "http"), (SEVERAL, "http"), (SEVERAL, "socket")])
 def test_an_address_that_is_needed_and_missing_is_said(settings, mode):
-    with pytest.raises(Misconfigured, match="public_url"):
+    with pytest.raises(Misconfigured, match=r"public_url is empty(?s:.*)public_url 为空"):
         manifest(replace(settings, public_url=""), mode=mode)
 
 
@@ -102,11 +103,26 @@ def test_people_may_write_to_it_directly():
     assert features["slash_commands"][0]["command"] == "/ask"
 
 
-def test_it_keeps_slacks_limits_and_holds_no_secret():
-    made = manifest(SEVERAL, mode="http")
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_app_describes_itself_in_one_language(language):
+    features = manifest(ONE, mode="http", language=language)["features"]
+    said = [
+        manifest(ONE, mode="http", language=language)["display_information"]["description"],
+        features["agent_view"]["agent_description"],
+        *(prompt["message"] for prompt in features["agent_view"]["suggested_prompts"]),
+        features["slash_commands"][0]["description"],
+        features["slash_commands"][0]["usage_hint"],
+    ]
+    assert [any("\u4e00" <= character <= "\u9fff" for character in each) for each in said] == [language == "zh"] * 8
+    assert features["agent_view"]["suggested_prompts"] == suggestions(language)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_it_keeps_slacks_limits_and_holds_no_secret(language):
+    made = manifest(SEVERAL, mode="http", language=language)
     assert len(made["display_information"]["name"]) <= 35
     assert len(made["display_information"]["description"]) <= 140
-    assert len(made["features"]["agent_view"]["suggested_prompts"]) <= 4
+    assert 0 < len(made["features"]["agent_view"]["suggested_prompts"]) <= 4
     text = json.dumps(made)
     assert SEVERAL.client_secret not in text
     assert SEVERAL.client_id not in text

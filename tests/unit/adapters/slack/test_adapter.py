@@ -1,0 +1,35 @@
+"""What keeps the door from opening at all."""
+
+import pytest
+
+from adapters.slack import SlackAdapter, SlackSettings
+from core.errors import Misconfigured
+from tests.fakes.metrics import Numbers
+from tests.fakes.store import MemoryStore
+
+
+def opened(settings: SlackSettings) -> SlackAdapter:
+    store = MemoryStore()
+    return SlackAdapter(
+        settings,
+        secrets=store.secrets,
+        leader=store.leader,
+        metrics=Numbers(),
+        knows=store.archive.is_conversation,
+        may=lambda author, thread: True,
+    )
+
+
+@pytest.mark.parametrize("secret", ["", "  "])
+async def test_without_a_signing_secret_it_stays_shut_and_says_so_in_both_languages(secret):
+    with pytest.raises(Misconfigured) as refused:
+        opened(SlackSettings(bot_token="xoxb-of-the-tests", signing_secret=secret))
+    english, chinese = refused.value.detail.splitlines()
+    assert english.startswith("PARLEY_SLACK_SIGNING_SECRET is empty")
+    assert chinese.startswith("PARLEY_SLACK_SIGNING_SECRET 为空")
+    assert all("PARLEY_SLACK_APP_TOKEN" in sentence for sentence in (english, chinese))
+    assert "xoxb-of-the-tests" not in str(refused.value)
+
+
+async def test_socket_mode_needs_no_signing_secret():
+    await opened(SlackSettings(bot_token="xoxb-of-the-tests", app_token="xapp-of-the-tests")).close()
