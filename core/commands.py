@@ -1,9 +1,10 @@
 """Orders typed as text: slash commands and stop words, the same at every door."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
-from core.message import Command, CommandName, Event, Message
+from core.message import Command, CommandName, Edited, Event, Message
 
 _STOP_WORDS = frozenset({"stop", "stop!", "stop.", "/stop", "停止", "停", "停!", "停止!", "停止。", "停下"})
 _TYPED = {name.value: name for name in CommandName if name is not CommandName.CONFIRM}
@@ -36,6 +37,14 @@ def question_of(text: str) -> str:
     """A text without the `/code` or `/chat` before its question."""
     command = command_of(text)
     return command[1] if command and command[0] in (CommandName.CODE, CommandName.CHAT) else text
+
+
+def as_edited(event: Message | Command, edited: Edited) -> Message | Command:
+    """The event as its author has changed it since; one that asks nothing, or is newer than the edit, as it is."""
+    if question_in(event) is None or event.sent_at > edited.sent_at or not edited.author.is_same_person(event.author):
+        return event
+    text = question_of(edited.text)
+    return replace(event, text=text) if isinstance(event, Message) else replace(event, args=text)
 
 
 def understood(message: Message) -> Message | Command:

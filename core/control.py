@@ -22,7 +22,7 @@ async def act(hall: Hall, claim: Claim) -> None:
             case Feedback() as feedback:
                 is_finished = await _rate(hall, unit, claim, feedback)
             case Edited() as edited:
-                is_finished = await _edit(hall, unit, edited)
+                is_finished = await _edit(hall, unit, claim, edited)
             case Deleted() as deleted:
                 is_finished = await _delete(hall, unit, claim, deleted)
             case Command() as command:
@@ -43,12 +43,19 @@ async def _stop(hall: Hall, unit: Unit, claim: Claim, command: Command) -> bool:
     return True
 
 
-async def _edit(hall: Hall, unit: Unit, edited: Edited) -> bool:
-    """An edit redoes an unfinished turn and corrects the history; it never starts a turn of its own."""
+async def _edit(hall: Hall, unit: Unit, claim: Claim, edited: Edited) -> bool:
+    """An edit redoes an unfinished turn and corrects the history; it never starts a turn of its own.
+
+    A message that could not be stored at first may come after its edit: it is to be answered as it is now.
+    """
     text = question_of(edited.text)
-    if hall.access.allows(edited.author, edited.thread) and await unit.threads.edit(
-        edited.thread, edited.message_id, edited.author, text
-    ):
+
+    async def is_changed() -> bool:
+        return await unit.threads.edit(edited.thread, edited.message_id, edited.author, text)
+
+    is_let_in = hall.access.allows(edited.author, edited.thread)
+    # Where nothing can be forestalled, the message may have come just now.
+    if is_let_in and (await is_changed() or (not await unit.threads.forestall(claim) and await is_changed())):
         await unit.inbox.amend(edited.thread, edited.message_id, text)
     return True
 
@@ -78,11 +85,19 @@ async def _rate(hall: Hall, unit: Unit, claim: Claim, feedback: Feedback) -> boo
         hall.metrics.count("feedback", channel=feedback.author.adapter, score="unknown_target")
         log.warning("a rating through %s names no answer of ours; it was dropped", feedback.author.adapter)
         return True
-    if hall.access.allows(feedback.author, reply.thread):
+    if await _may_rate(hall, unit, feedback.author, reply):
         await unit.ratings.record(feedback)
         score = "none" if feedback.score is None else str(feedback.score)
         hall.metrics.count("feedback", channel=feedback.author.adapter, score=score)
     return True
+
+
+async def _may_rate(hall: Hall, unit: Unit, author: Author, reply: Reply) -> bool:
+    """Whether they may ask where the answer stands, or where its question does: a private one may stand elsewhere."""
+    if hall.access.allows(author, reply.thread):
+        return True
+    question = await unit.replies.question(reply.id)
+    return question is not None and hall.access.allows(author, question.thread)
 
 
 async def _answer(hall: Hall, unit: Unit, claim: Claim, command: Command, name: str) -> None:

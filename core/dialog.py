@@ -16,9 +16,21 @@ from core.hall import Hall
 from core.history import within_budget
 from core.language import language_of
 from core.manuscript import Manuscript
-from core.message import Chunk, Command, CommandName, Message, Reasoning, Replace, Reply, ReplyId, Source, Text
+from core.message import (
+    Chunk,
+    Command,
+    CommandName,
+    Message,
+    PartId,
+    Reasoning,
+    Replace,
+    Reply,
+    ReplyId,
+    Source,
+    Text,
+)
 from core.ports import Claim, Delivery, Exchange, Mark, State, Unit
-from core.reader import read, within_context
+from core.reader import read, read_missed, within_context
 from core.reading import EMPTY, Reading, apology
 from core.texts import say
 from core.turn import Turn, Utterance
@@ -30,17 +42,19 @@ _STORE_RETRY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """The turn is answered by a fixed sentence of the house."""
+    """The turn is answered by a fixed sentence of the house, which is kept and shown nowhere where it `is_silent`."""
 
     name: str
     state: State = State.DELIVERING
+    is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
     """The turn is answered by the line of middlewares. `replaces` is the answer to be written again.
 
-    `reading` is what an earlier try has read, None where none has; `is_first` where nothing was answered here before.
+    `reading` is what an earlier try has read, None where none has. What was said in the thread before belongs to it
+    where it `needs_thread`.
     """
 
     message: Message
@@ -48,10 +62,18 @@ class Question:
     route: str = ""
     replaces: ReplyId | None = None
     reading: Reading | None = None
-    is_first: bool = False
+    needs_thread: bool = False
 
 
 Plan = Sentence | Question
+
+
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """An answer that is to be written again, and what it answers."""
+
+    reply: Reply
+    question: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +132,9 @@ class Dialog:
         Raises LeaseLost where the turn is no longer ours and NotStored where it could not be begun.
         """
         plan, delivery = await self._begin()
+        if delivery is None:
+            self.is_answered = True
+            return None
         self.courier = courier = Courier(self._hall, delivery, self._feed)
         carrying = asyncio.create_task(courier.carry(), name=f"deliver {delivery.reply.id}")
         is_handed_over = False
@@ -127,7 +152,8 @@ class Dialog:
 
     # ------------------------------------------------------------------------------------------------- what to answer
 
-    async def _begin(self) -> tuple[Plan, Delivery]:
+    async def _begin(self) -> tuple[Plan, Delivery | None]:
+        """What to answer, and the way out; None where nothing is to be shown, and the turn has ended."""
         async with self._hall.store.unit() as unit:
             plan = await self._plan(unit)
             reply = Reply(
@@ -139,13 +165,19 @@ class Dialog:
             )
             await unit.turns.begin(self.claim)
             await unit.replies.open(self.claim, reply)
-            delivery = await unit.outbox.open(self.claim, reply, lease=self._hall.terms.lease)
-        return plan, delivery
+            if isinstance(plan, Sentence) and plan.is_silent:
+                await unit.replies.save(replace(reply, text=say(plan.name, self._language), source=Source.HOUSE))
+                await unit.turns.move(reply.id, plan.state)
+                await unit.inbox.finish(self.claim)
+                return plan, None
+            return plan, await unit.outbox.open(self.claim, reply, lease=self._hall.terms.lease)
 
     async def _plan(self, unit: Unit) -> Plan:
         if self._is_hopeless:
             return Sentence("failed", State.FAILED)
-        if not self._hall.access.allows(self._event.author, self._event.thread):
+        earlier = await self._earlier(unit)
+        place = earlier.question.thread if earlier else self._event.thread
+        if not self._hall.access.allows(self._event.author, place):
             return Sentence("not_allowed", State.REFUSED)
         if self._mark is Mark.STOP:
             return Sentence("stopped", State.STOPPED)
@@ -153,9 +185,9 @@ class Dialog:
             return Sentence("deleted", State.STOPPED)
         if isinstance(self._event, Message):
             return await self._question(unit, self._event)
-        return await self._order(unit, self._event)
+        return await self._order(unit, self._event, earlier)
 
-    async def _order(self, unit: Unit, command: Command) -> Plan:
+    async def _order(self, unit: Unit, command: Command, earlier: Earlier | None) -> Plan:
         match command.name:
             case CommandName.RESET:
                 await unit.threads.reset(self.claim)
@@ -163,7 +195,7 @@ class Dialog:
             case CommandName.CODE | CommandName.CHAT:
                 return await self._reroute(unit, command)
             case CommandName.REGENERATE:
-                return await self._regenerate(unit, command)
+                return await self._regenerate(unit, earlier)
             case CommandName.CONFIRM:
                 return Sentence("nothing_to_confirm")
             case _:
@@ -175,14 +207,30 @@ class Dialog:
         question = question_in(command)
         return await self._question(unit, question) if question else Sentence(f"route_{command.name}")
 
-    async def _regenerate(self, unit: Unit, command: Command) -> Plan:
-        reply = await (unit.replies.get(ReplyId(command.args)) if command.args else unit.replies.newest(command.thread))
-        if reply is None or reply.thread != command.thread or not self._may_touch(reply):
-            return Sentence("nothing_to_regenerate")
+    async def _earlier(self, unit: Unit) -> Earlier | None:
+        """What is to be answered again; None where nothing is, or its answer stands elsewhere.
+
+        A private answer may have been shown elsewhere than it was asked for, and is asked for again there: the event's
+        thread is begun by a message that carries it.
+        """
+        here, event = self._event.thread, self._event
+        if not (isinstance(event, Command) and event.name is CommandName.REGENERATE):
+            return None
+        reply = await (unit.replies.get(ReplyId(event.args)) if event.args else unit.replies.newest(here))
+        begins_thread = PartId(here.adapter, here.workspace, here.channel, here.thread)
+        if reply is None or not (reply.thread == here or begins_thread in reply.parts):
+            return None
         question = await unit.replies.question(reply.id)
-        if question is None:
+        return Earlier(reply, question) if question else None
+
+    async def _regenerate(self, unit: Unit, earlier: Earlier | None) -> Plan:
+        if earlier is None:
             return Sentence("nothing_to_regenerate")
-        return replace(await self._question(unit, question), replaces=reply.id)
+        if await unit.replies.is_replaced_meanwhile(earlier.reply.id, self.claim):  # a second click, by whomever
+            return Sentence("already_regenerating", State.REFUSED, is_silent=True)
+        if not self._may_touch(earlier.reply):
+            return Sentence("nothing_to_regenerate")
+        return replace(await self._question(unit, earlier.question), replaces=earlier.reply.id)
 
     def _may_touch(self, reply: Reply) -> bool:
         return reply.asker.is_same_person(self._event.author) or self._hall.access.is_admin(self._event.author)
@@ -191,10 +239,12 @@ class Dialog:
         self._language = language_of(message.text, message.author.locale)
         newest = await unit.threads.history(message.thread, message.id, limit=self._hall.terms.history_page)
         facts = await unit.threads.facts(message.thread)
-        is_read = message.is_mention or message.attachments
-        reading = await unit.threads.reading(message.thread, message.id) if is_read else None
         # What a thread was to forget is not read again where it still stands on the platform.
-        return Question(message, newest, facts.route, reading=reading, is_first=not (newest or facts.is_reset))
+        is_called_in = message.is_mention and not (newest or facts.is_reset)
+        needs_thread = is_called_in or (bool(newest) and newest[0].reading.misses_thread)
+        is_read = message.is_mention or message.attachments or needs_thread
+        reading = await unit.threads.reading(message.thread, message.id) if is_read else None
+        return Question(message, newest, facts.route, reading=reading, needs_thread=needs_thread)
 
     # ---------------------------------------------------------------------------------------------------- the answer
 
@@ -252,11 +302,16 @@ class Dialog:
         )
 
     async def _read(self, turn: Turn, question: Question) -> Turn:
-        """The turn with what came with its question: read once, and kept with it for every later try and turn."""
+        """The turn with what came with its question: read once, and kept with it for every later try and turn.
+
+        What could not be read of its thread is tried again by each.
+        """
         message, hall, reading = question.message, self._hall, question.reading
+        door = hall.adapters[message.thread.adapter]
         if reading is None:
-            door = hall.adapters[message.thread.adapter]
-            reading = await read(door, message, with_thread=message.is_mention and question.is_first)
+            reading = await read(door, message, with_thread=question.needs_thread)
+        elif reading.misses_thread:
+            reading = await read_missed(door, message, reading)
         turn = await within_context(replace(turn, reading=reading), hall.engine, self._budget(turn))
         if turn.reading not in (EMPTY, question.reading):
             async with hall.store.unit() as unit:

@@ -24,11 +24,11 @@ ReadThread = Callable[[Message, int], Awaitable[tuple[Utterance, ...]]]
 
 
 async def read(door: Adapter, message: Message, *, with_thread: bool) -> Reading:
-    """What `door` can show of it within PATIENCE seconds. What it can't is left out, files are named with the reason.
+    """What `door` can show of it within PATIENCE seconds, and what of it was not read.
 
     Raises NotStored.
     """
-    deadline = asyncio.get_running_loop().time() + PATIENCE
+    deadline = _deadline()
     earlier = await _earlier(door, message, deadline) if with_thread else ()
     files: list[ReadFile] = []
     unread: list[UnreadFile] = []
@@ -39,7 +39,13 @@ async def read(door: Adapter, message: Message, *, with_thread: bool) -> Reading
             unread.append(UnreadFile(name, content))
         else:
             files.append(ReadFile(name, content))
-    return Reading(earlier, tuple(files), tuple(unread))
+    return Reading(earlier or (), tuple(files), tuple(unread), misses_thread=earlier is None)
+
+
+async def read_missed(door: Adapter, message: Message, reading: Reading) -> Reading:
+    """The reading with the thread that it misses, where that can be read now. Raises NotStored."""
+    earlier = await _earlier(door, message, _deadline())
+    return reading if earlier is None else replace(reading, earlier=earlier, misses_thread=False)
 
 
 async def within_context(turn: Turn, engine: Engine, budget: int) -> Turn:
@@ -55,7 +61,12 @@ async def within_context(turn: Turn, engine: Engine, budget: int) -> Turn:
     return with_newest(await most(len(earlier), fits))
 
 
-async def _earlier(door: Adapter, message: Message, deadline: float) -> tuple[Utterance, ...]:
+def _deadline() -> float:
+    return asyncio.get_running_loop().time() + PATIENCE
+
+
+async def _earlier(door: Adapter, message: Message, deadline: float) -> tuple[Utterance, ...] | None:
+    """What was said before; None where that could not be read."""
     ask: ReadThread | None = getattr(door, "earlier", None)
     if ask is None:
         return ()
@@ -66,7 +77,7 @@ async def _earlier(door: Adapter, message: Message, deadline: float) -> tuple[Ut
         raise
     except Exception as error:
         _report("a thread", door, error)
-        return ()
+        return None
     return tuple(replace(each, text=_whole(each.text), name=_whole(each.name)) for each in said if each.text.strip())
 
 
@@ -105,8 +116,10 @@ async def _fetched(door: Adapter, fetch: Fetch, attachment: Attachment, deadline
 
 def _report(what: str, door: Adapter, error: Exception) -> None:
     """The answer goes on without it, whatever went wrong at the door."""
-    if isinstance(error, ParleyError | TimeoutError):
-        log.warning("%s that came through %s was not read: %s", what, door.name, type(error).__name__)
+    if isinstance(error, ParleyError):  # it speaks to the operator: of a scope that is missing, say
+        log.warning("%s that came through %s was not read, %s: %s", what, door.name, type(error).__name__, error)
+    elif isinstance(error, TimeoutError):
+        log.warning("%s that came through %s was not read within %g s", what, door.name, PATIENCE)
     else:
         log.error("%s that came through %s was not read, the adapter failed: %s", what, door.name, trace(error))
 

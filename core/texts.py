@@ -39,6 +39,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "There is no answer of yours here that could be written again. Please ask the question once more.",
         "这里没有可以重新生成的您的回答。请再问一次。",
     ),
+    "already_regenerating": (
+        "This answer is being written again already.",
+        "这个回答已经在重新生成了。",
+    ),
     "nothing_to_confirm": (
         "There is nothing waiting for your confirmation here. If you still want it, please ask again.",
         "这里没有等待您确认的内容。如果仍然需要，请重新提出。",
@@ -80,6 +84,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "truncated": (
         "The answer was cut at its greatest length. Ask me to go on.",
         "回答因达到最大长度而中断。可以让我继续。",
+    ),
+    "unread_thread": (
+        "I could not read what was said in this thread before. Ask me again here, and I try once more.",
+        "我没能读到这个会话此前的内容。请在这里再次提问，我会重新尝试读取。",
     ),
     "unread_too_large": (
         "I could not read {files}: I read text files up to {size}.",

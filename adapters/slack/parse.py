@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from adapters.slack.payload import Payload, part_of, text_of
 from adapters.slack.words import begins_with_another, clean, decoded, mentions
 from core.commands import command_of, understood
 from core.message import (
@@ -25,8 +26,6 @@ from core.message import (
     ThreadId,
     Visibility,
 )
-
-Payload = Mapping[str, Any]
 
 # What a thumbs-down may give as its reason.
 REASONS = ("incorrect", "incomplete", "unclear", "off_topic", "unsafe")
@@ -57,16 +56,16 @@ def parse(payload: Payload, place: Place) -> tuple[Event, ...]:
     Authors have only what the payload says of them. One post that arrives as `app_mention` and as `message` gives the
     same event twice, with one id.
     """
-    match _text(payload, "type"):
+    match text_of(payload, "type"):
         case "event_callback":
             # Redeliveries have been seen with other event ids, so one counts only where there is no time.
-            event = _part(payload, "event")
-            return _happened({"event_ts": _text(payload, "event_id"), **event}, place)
+            event = part_of(payload, "event")
+            return _happened({"event_ts": text_of(payload, "event_id"), **event}, place)
         case "block_actions":
             return _clicked(payload, place)
         case "view_submission":
             return _submitted(payload, place)
-        case "" if _text(payload, "command"):
+        case "" if text_of(payload, "command"):
             return _ordered(payload, place)
         case _:
             return ()
@@ -74,12 +73,12 @@ def parse(payload: Payload, place: Place) -> tuple[Event, ...]:
 
 def is_for_us(event: Event, payload: Payload, place: Place) -> bool:
     """Whether an event concerns the bot by itself; what does not counts only in a thread the bot is part of."""
-    if isinstance(event, Edited | Deleted):
-        return event.visibility is Visibility.DIRECT
-    if _text(payload, "type") != "event_callback" or isinstance(event, Feedback):
+    if text_of(payload, "type") != "event_callback" or isinstance(event, Feedback):
         return True
-    happened = _part(payload, "event")
+    happened = part_of(payload, "event")
     is_direct = event.visibility is Visibility.DIRECT
+    if isinstance(event, Edited | Deleted):  # of a mention: the message itself may be still to come
+        return is_direct or _is_mention(part_of(happened, "previous_message"), place)
     return is_direct or _is_mention(happened, place)
 
 
@@ -87,13 +86,13 @@ def is_for_us(event: Event, payload: Payload, place: Place) -> bool:
 
 
 def _happened(event: Payload, place: Place) -> tuple[Event, ...]:
-    match _text(event, "type"), _text(event, "subtype"):
+    match text_of(event, "type"), text_of(event, "subtype"):
         case "app_mention" | "message", subtype if subtype in _SAID:
             return _said(event, place)
         case "message", "message_changed":
             return _changed(event, place)
         case "message", "message_deleted":
-            return _deleted(event, _text(event, "deleted_ts"), place)
+            return _deleted(event, text_of(event, "deleted_ts"), place)
         case ("reaction_added" | "reaction_removed") as kind, _:
             return _reacted(event, place, is_added=kind == "reaction_added")
         case _:
@@ -104,7 +103,7 @@ def _said(event: Payload, place: Place) -> tuple[Event, ...]:
     channel, ts = _id(event, "channel"), _id(event, "ts")
     if not (channel and ts and _is_person(event, place)) or "edited" in event:
         return ()  # an edit that adds a mention is announced as a new one, and never starts a turn
-    text, files = _text(event, "text"), _files(event, place)
+    text, files = text_of(event, "text"), _files(event, place)
     turns_to_another = begins_with_another(text, place.bot_user) and not _is_mention(event, place)
     if turns_to_another and _visibility(event) is not Visibility.DIRECT:
         return ()
@@ -119,17 +118,25 @@ def _said(event: Payload, place: Place) -> tuple[Event, ...]:
         attachments=files,
         return_address=_address(place, event, ts),
     )
-    return (understood(message),)
+    return (_aside(understood(message)),)
+
+
+def _aside(event: Message | Command) -> Message | Command:
+    """A stop word that comes to nothing is answered for whoever wrote it: the others are reading an answer."""
+    is_stop = isinstance(event, Command) and event.name is CommandName.STOP
+    if not is_stop or event.visibility is Visibility.DIRECT:
+        return event
+    return replace(event, return_address={**event.return_address, "whisper": True})
 
 
 def _changed(event: Payload, place: Place) -> tuple[Event, ...]:
-    now, before, channel = _part(event, "message"), _part(event, "previous_message"), _id(event, "channel")
+    now, before, channel = part_of(event, "message"), part_of(event, "previous_message"), _id(event, "channel")
     ts = _id(now, "ts")
-    if _text(now, "subtype") == "tombstone":  # a root whose replies stay: this is how Slack says it was deleted
+    if text_of(now, "subtype") == "tombstone":  # a root whose replies stay: this is how Slack says it was deleted
         return _deleted(event, ts, place)
-    if not (channel and ts and _is_person(now, place)) or _text(now, "text") == _text(before, "text"):
+    if not (channel and ts and _is_person(now, place)) or text_of(now, "text") == text_of(before, "text"):
         return ()
-    edited_at = _id(_part(now, "edited"), "ts") or _id(event, "event_ts") or ts
+    edited_at = _id(part_of(now, "edited"), "ts") or _id(event, "event_ts") or ts
     edited = Edited(
         id=f"edit:{_message_id(place, channel, ts)}:{edited_at}",
         thread=_thread(place, channel, _id(now, "thread_ts") or ts),
@@ -137,13 +144,13 @@ def _changed(event: Payload, place: Place) -> tuple[Event, ...]:
         sent_at=_time(edited_at, place),
         visibility=_visibility(event),
         message_id=_message_id(place, channel, ts),
-        text=decoded(clean(_text(now, "text")), place.bot_user),
+        text=decoded(clean(text_of(now, "text")), place.bot_user),
     )
     return (edited,)
 
 
 def _deleted(event: Payload, ts: str, place: Place) -> tuple[Event, ...]:
-    before, channel = _part(event, "previous_message"), _id(event, "channel")
+    before, channel = part_of(event, "previous_message"), _id(event, "channel")
     if not (channel and _ID.fullmatch(ts) and _is_person(before, place)):
         return ()
     deleted = Deleted(
@@ -158,18 +165,18 @@ def _deleted(event: Payload, ts: str, place: Place) -> tuple[Event, ...]:
 
 
 def _reacted(event: Payload, place: Place, *, is_added: bool) -> tuple[Event, ...]:
-    item, user = _part(event, "item"), _id(event, "user")
+    item, user = part_of(event, "item"), _id(event, "user")
     channel, ts = _id(item, "channel"), _id(item, "ts")
-    emoji = _SKIN_TONE.sub("", _text(event, "reaction"))
+    emoji = _SKIN_TONE.sub("", text_of(event, "reaction"))
     score = place.scores.get(emoji)
-    is_ours = _text(event, "item_user") in ("", place.bot_user)
+    is_ours = text_of(event, "item_user") in ("", place.bot_user)
     if not (user and channel and ts and score is not None and is_ours) or user == place.bot_user:
         return ()
     happened_at = _id(event, "event_ts")
     kind = "added" if is_added else "removed"
     feedback = Feedback(
         # Redeliveries have been seen with other event ids: what happened, and when, is what names it.
-        id=f"reaction:{kind}:{_message_id(place, channel, ts)}:{user}:{_text(event, 'reaction')}:{happened_at}",
+        id=f"reaction:{kind}:{_message_id(place, channel, ts)}:{user}:{text_of(event, 'reaction')}:{happened_at}",
         target=PartId("slack", place.workspace, channel, ts),
         author=Author("slack", place.workspace, user),
         origin=Origin.REACTION,
@@ -184,16 +191,16 @@ def _reacted(event: Payload, place: Place, *, is_added: bool) -> tuple[Event, ..
 
 def _clicked(payload: Payload, place: Place) -> tuple[Event, ...]:
     action = _action(payload)
-    value, user = _text(action, "value"), _id(_part(payload, "user"), "id")
+    value, user = text_of(action, "value"), _id(part_of(payload, "user"), "id")
     thread, clicked_at = _clicked_thread(payload, place), _clicked_at(payload)
     if not (user and thread and clicked_at):
         return ()
     envelope = {
-        "id": f"click:{place.workspace}:{user}:{_text(action, 'action_id')}:{value}:{clicked_at}",
+        "id": f"click:{place.workspace}:{user}:{text_of(action, 'action_id')}:{value}:{clicked_at}",
         "author": _clicker(payload, place, user),
         "sent_at": _time(clicked_at, place),
     }
-    match _text(action, "action_id"):
+    match text_of(action, "action_id"):
         case "feedback":
             return _voted(value, envelope)
         case ("regenerate" | "stop") as name if _REPLY.fullmatch(value):
@@ -222,11 +229,11 @@ def _voted(value: str, envelope: dict[str, Any]) -> tuple[Event, ...]:
 
 
 def _command(name: CommandName, args: str, payload: Payload, thread: ThreadId, envelope: dict[str, Any]) -> Command:
-    user = _id(_part(payload, "user"), "id")
-    team = _team_of(_part(payload, "user")) or thread.workspace
+    user = _id(part_of(payload, "user"), "id")
+    team = _team_of(part_of(payload, "user")) or thread.workspace
     address: dict[str, Any] = {"user": user, "team": team, "ts": _clicked_at(payload)}
     if thread.thread.startswith("/"):
-        address["response_url"] = clean(_text(payload, "response_url"))
+        address["response_url"] = clean(text_of(payload, "response_url"))
     else:
         address["whisper"] = True  # a sentence in answer to a click is for whoever clicked
     is_direct = thread.channel.startswith("D") or thread.thread.startswith("/")
@@ -236,19 +243,19 @@ def _command(name: CommandName, args: str, payload: Payload, thread: ThreadId, e
 
 def _clicked_thread(payload: Payload, place: Place) -> ThreadId | None:
     """The thread of the message the button stands on; an answer that one person alone sees stands in none."""
-    container, message = _part(payload, "container"), _part(payload, "message")
-    channel = _id(_part(payload, "channel"), "id") or _id(container, "channel_id")
+    container, message = part_of(payload, "container"), part_of(payload, "message")
+    channel = _id(part_of(payload, "channel"), "id") or _id(container, "channel_id")
     root = _id(message, "thread_ts") or _id(container, "thread_ts")
     if container.get("is_ephemeral") is True and not root:
-        root = "/" + _id(_part(payload, "user"), "id")
+        root = "/" + _id(part_of(payload, "user"), "id")
     root = root or _id(message, "ts") or _id(container, "message_ts")
     return _thread(place, channel, root) if channel and root else None
 
 
 def _submitted(payload: Payload, place: Place) -> tuple[Event, ...]:
-    view, user = _part(payload, "view"), _id(_part(payload, "user"), "id")
+    view, user = part_of(payload, "view"), _id(part_of(payload, "user"), "id")
     reply, view_id = _reply_of_modal(view), _id(view, "id")
-    if not (user and view_id and reply) or _text(view, "callback_id") != "feedback":
+    if not (user and view_id and reply) or text_of(view, "callback_id") != "feedback":
         return ()
     reason, comment = _answers(view)
     feedback = Feedback(
@@ -271,13 +278,13 @@ def language_of_modal(view: Payload) -> str:
 
 def _reply_of_modal(view: Payload) -> str:
     """The answer a modal is about, "" where it names none."""
-    reply = _text(_metadata(view), "reply")
+    reply = text_of(_metadata(view), "reply")
     return reply if _REPLY.fullmatch(reply) else ""
 
 
 def _metadata(view: Payload) -> Payload:
     try:
-        metadata = json.loads(_text(view, "private_metadata") or "{}")
+        metadata = json.loads(text_of(view, "private_metadata") or "{}")
     except (ValueError, RecursionError):
         return {}
     return metadata if isinstance(metadata, Mapping) else {}
@@ -286,13 +293,13 @@ def _metadata(view: Payload) -> Payload:
 def _answers(view: Payload) -> tuple[str, str]:
     """Reason and comment of the modal, wherever in it they stand."""
     reason = comment = ""
-    for block in _part(_part(view, "state"), "values").values():
+    for block in part_of(part_of(view, "state"), "values").values():
         for name, element in block.items() if isinstance(block, Mapping) else ():
             answer = element if isinstance(element, Mapping) else {}
             if name == "reason":
-                reason = _text(_part(answer, "selected_option"), "value")
+                reason = text_of(part_of(answer, "selected_option"), "value")
             elif name == "comment":
-                comment = clean(_text(answer, "value")).strip()[:MAX_COMMENT]
+                comment = clean(text_of(answer, "value")).strip()[:MAX_COMMENT]
     return reason if reason in REASONS else "", comment
 
 
@@ -301,7 +308,7 @@ def _ordered(payload: Payload, place: Place) -> tuple[Event, ...]:
     user, channel, trigger = (_id(payload, name) for name in ("user_id", "channel_id", "trigger_id"))
     if not (user and channel and trigger):
         return ()
-    text = decoded(clean(_text(payload, "text")), place.bot_user) or "help"
+    text = decoded(clean(text_of(payload, "text")), place.bot_user) or "help"
     order = f"/{text.lower()}"
     is_order = command_of(order) is not None and len(text.split()) == 1
     message = Message(
@@ -312,7 +319,7 @@ def _ordered(payload: Payload, place: Place) -> tuple[Event, ...]:
         sent_at=place.received_at,
         visibility=Visibility.DIRECT,
         is_mention=True,
-        return_address={"user": user, "response_url": clean(_text(payload, "response_url"))},
+        return_address={"user": user, "response_url": clean(text_of(payload, "response_url"))},
     )
     return (understood(message),)
 
@@ -327,16 +334,16 @@ def _is_person(event: Payload, place: Place) -> bool:
 
 
 def _is_mention(event: Payload, place: Place) -> bool:
-    return _text(event, "type") == "app_mention" or mentions(_text(event, "text"), place.bot_user)
+    return text_of(event, "type") == "app_mention" or mentions(text_of(event, "text"), place.bot_user)
 
 
 def _author(event: Payload, place: Place) -> Author:
-    team = _text(event, "user_team") or _text(event, "team")
+    team = text_of(event, "user_team") or text_of(event, "team")
     return Author("slack", place.workspace, _id(event, "user"), is_external=_is_foreign(team, place))
 
 
 def _clicker(payload: Payload, place: Place, user: str) -> Author:
-    team = _team_of(_part(payload, "user"))
+    team = _team_of(part_of(payload, "user"))
     return Author("slack", place.workspace, user, is_external=_is_foreign(team, place))
 
 
@@ -366,12 +373,12 @@ def attachment_of(file: Payload, workspace: str) -> Attachment:
     size = file.get("size")
     return Attachment(
         id=_id(file, "id"),
-        name=clean(_text(file, "name"))[:255],
-        media_type=clean(_text(file, "mimetype")),
+        name=clean(text_of(file, "name"))[:255],
+        media_type=clean(text_of(file, "mimetype")),
         size=size if isinstance(size, int) and not isinstance(size, bool) and size >= 0 else None,
         address={
             "workspace": workspace,
-            "url": clean(_text(file, "url_private_download") or _text(file, "url_private")),
+            "url": clean(text_of(file, "url_private_download") or text_of(file, "url_private")),
         },
     )
 
@@ -379,7 +386,7 @@ def attachment_of(file: Payload, workspace: str) -> Attachment:
 def _visibility(event: Payload) -> Visibility:
     if _id(event, "channel").startswith("D"):
         return Visibility.DIRECT
-    return _VISIBILITIES.get(_text(event, "channel_type"), Visibility.PRIVATE)
+    return _VISIBILITIES.get(text_of(event, "channel_type"), Visibility.PRIVATE)
 
 
 def _message_id(place: Place, channel: str, ts: str) -> str:
@@ -397,16 +404,6 @@ def _time(ts: str, place: Place) -> datetime:
         return place.received_at
 
 
-def _text(payload: Payload, name: str) -> str:
-    value = payload.get(name)
-    return value if isinstance(value, str) else ""
-
-
 def _id(payload: Payload, name: str) -> str:
-    value = _text(payload, name)
+    value = text_of(payload, name)
     return value if _ID.fullmatch(value) else ""
-
-
-def _part(payload: Payload, name: str) -> Payload:
-    value = payload.get(name)
-    return value if isinstance(value, Mapping) else {}

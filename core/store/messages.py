@@ -6,7 +6,7 @@ from uuid import UUID
 
 from core import codec
 from core.errors import Malformed, ParleyError
-from core.message import Author, Message, ThreadId
+from core.message import Author, Edited, Event, Message, ThreadId
 from core.reading import Reading
 from core.store.room import Desk
 from core.store.vault import Vault
@@ -25,12 +25,15 @@ _WRITE = """
 """
 _READING = "SELECT author, reading FROM messages WHERE id = %(id)s AND thread = %(thread)s AND NOT is_erased"
 _KEEP = "UPDATE messages SET reading = %(reading)s WHERE id = %(id)s"
+_EARLY = "SELECT author, body FROM messages WHERE id = %(id)s AND is_erased FOR UPDATE"
+_MAKE_ROOM = "DELETE FROM messages WHERE id = %(id)s"
 # What was thought says again what was asked: where the question changes or goes, it goes too.
 _FORGET = "UPDATE replies SET reasoning = NULL WHERE question = %(id)s AND reasoning IS NOT NULL"
 
 
-async def seal(vault: Vault, author: UUID, row_id: UUID, message: Message) -> bytes:
-    return await vault.seal("messages", "body", author, row_id, codec.dumps(message))
+async def seal(vault: Vault, author: UUID, row_id: UUID, event: Event) -> bytes:
+    """The message, or the event that came before it."""
+    return await vault.seal("messages", "body", author, row_id, codec.dumps(event))
 
 
 async def open(vault: Vault, author: UUID, row_id: UUID, body: bytes) -> Message:
@@ -63,6 +66,22 @@ async def open_reading(vault: Vault, author: UUID, row_id: UUID, sealed: bytes |
     except ParleyError as error:
         logger.error("what was read with message %s cannot be opened: %s", row_id.hex, type(error).__name__)
         return None
+
+
+async def early_edit(desk: Desk, row_id: UUID) -> Edited | None:
+    """The edit that stands where its message would; None also where it was changed or moved in the database."""
+    for author, body in await desk.tx.fetch(_EARLY, {"id": row_id}):
+        try:
+            event = codec.loads(await desk.vault.open("messages", "body", author, row_id, body))
+            return event if isinstance(event, Edited) else None
+        except ParleyError as error:
+            logger.error("what stands for message %s cannot be read: %s", row_id.hex, type(error).__name__)
+    return None
+
+
+def make_room(desk: Desk, row_id: UUID) -> None:
+    """Takes away what stands where a message would."""
+    desk.tx.later(_MAKE_ROOM, {"id": row_id})
 
 
 async def rewrite(

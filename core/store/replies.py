@@ -67,6 +67,16 @@ _QUESTION = """
     SELECT messages.id, messages.author, messages.body FROM replies JOIN messages ON messages.id = replies.question
     WHERE replies.id = %(id)s AND NOT messages.is_erased
 """
+# The index goes by the question. A turn that was given up has no end and no place in the outbox, and counts for none.
+_REPLACED_MEANWHILE = """
+    SELECT EXISTS (
+        SELECT FROM replies JOIN turns ON turns.reply_id = replies.id
+        WHERE replies.question = (SELECT question FROM replies WHERE id = %(id)s)
+            AND replies.replaces = %(id)s AND replies.seq < %(seq)s
+            AND (turns.finished_at > %(asked_at)s
+                OR EXISTS (SELECT FROM outbox WHERE outbox.reply_id = replies.id AND outbox.status = 0))
+    )
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +177,10 @@ class PostgresReplies(Room):
     async def _one(self, sql: str, params: dict[str, Any]) -> Reply | None:
         rows = await self._tx.fetch(sql, params)
         return (await read(self._vault, Stored(*rows[0])))[1] if rows else None
+
+    async def is_replaced_meanwhile(self, reply_id: ReplyId, claim: Claim) -> bool:
+        params = {"id": row_id(reply_id), "seq": claim.id, "asked_at": claim.received_at}
+        return bool((await self._tx.fetch(_REPLACED_MEANWHILE, params))[0][0])
 
     async def question(self, reply_id: ReplyId) -> Message | None:
         id_ = row_id(reply_id)

@@ -75,7 +75,8 @@ Index(
 )
 
 # `id` is the blind index of the message's own id, and so the id of its first reply; `seq` is its place at intake;
-# `reading` is what was read besides it, sealed too, where anything was.
+# `reading` is what was read besides it, sealed too, where anything was. An erased row may also stand for a message that
+# has not come, with the event that came before it: its deletion, or its edit.
 messages = Table(
     "messages",
     metadata,

@@ -5,7 +5,7 @@ import logging
 from uuid import UUID
 
 from core.errors import ParleyError, Refused
-from core.message import Author, Deleted, Feedback, Message, ThreadId
+from core.message import Author, Deleted, Edited, Feedback, ThreadId
 from core.ports import Claim, Exchange, ThreadFacts
 from core.reading import EMPTY, Reading
 from core.store import messages, replies
@@ -40,8 +40,10 @@ _RESET = """
 """
 _FORESTALL = """
     INSERT INTO messages (id, seq, thread, author, body, is_erased)
-    VALUES (%(id)s, %(seq)s, %(thread)s, %(author)s, %(body)s, true) ON CONFLICT DO NOTHING
+    SELECT %(id)s, %(seq)s, %(thread)s, %(author)s, %(body)s, true
+    WHERE NOT EXISTS (SELECT FROM inbox WHERE reply_id = %(id)s) ON CONFLICT DO NOTHING RETURNING true
 """
+_OUTDATE = "UPDATE messages SET seq = %(seq)s, author = %(author)s, body = %(body)s WHERE id = %(id)s"
 _END = 2**62
 
 
@@ -112,14 +114,18 @@ class PostgresThreads(Room):
         row_id = self._vault.event(thread.adapter, message_id)
         return await messages.rewrite(self._desk, row_id, thread, text="", by=author, is_erased=True)
 
-    async def forestall(self, claim: Claim) -> None:
-        """A row without words stands where the message would: the inbox takes it for one that it has already."""
-        deleted = claim.event
-        if not isinstance(deleted, Deleted):
+    async def forestall(self, claim: Claim) -> bool:
+        """The event itself stands where the message would, as an erased one, until it comes or the event is purged."""
+        event = claim.event
+        if not isinstance(event, Edited | Deleted):
             raise Refused
-        thread, author = deleted.thread, deleted.author
-        row_id, person = self._vault.event(thread.adapter, deleted.message_id), self._vault.person(author)
-        nothing = Message(id=deleted.message_id, thread=thread, author=author, sent_at=deleted.sent_at, text="")
-        body = await messages.seal(self._vault, person, row_id, nothing)
-        row = {"id": row_id, "seq": claim.id, "thread": self._vault.thread(thread), "author": person, "body": body}
-        self._tx.later(_FORESTALL, row)
+        row_id, person = self._vault.event(event.thread.adapter, event.message_id), self._vault.person(event.author)
+        body = await messages.seal(self._vault, person, row_id, event)
+        thread = self._vault.thread(event.thread)
+        row = {"id": row_id, "seq": claim.id, "thread": thread, "author": person, "body": body}
+        if await self._tx.fetch(_FORESTALL, row):
+            return True
+        earlier = await messages.early_edit(self._desk, row_id)
+        if earlier and (isinstance(event, Deleted) or event.sent_at >= earlier.sent_at):
+            self._tx.later(_OUTDATE, row)
+        return earlier is not None

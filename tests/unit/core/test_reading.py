@@ -141,6 +141,25 @@ def test_where_everything_was_read_nothing_is_said():
     assert apology(Reading(BOAT, (NOTES,)), "en") == ""
 
 
+@pytest.mark.parametrize(
+    ("language", "told", "prompt"),
+    [
+        (
+            "en",
+            "I could not read what",
+            "What was said in this thread before could not be read.\n\nThe question:",
+        ),
+        ("zh", "我没能读到这个会话此前的内容", "此前在这个会话里说过的话无法读取。\n\n问题："),
+    ],
+)
+def test_a_thread_that_was_not_read_is_told_of_before_the_files(language, told, prompt):
+    missing = Reading(unread=(UnreadFile("a.pdf", Why.GONE),), misses_thread=True)
+    sentence = apology(missing, language)
+    assert sentence.startswith(told)
+    assert "“a.pdf”" in sentence
+    assert composed("why?", Reading(misses_thread=True), language) == f"{prompt}\nwhy?"
+
+
 @pytest.mark.parametrize("why", Why)
 def test_every_reason_is_told_in_both_languages(why):
     english, chinese = (apology(Reading(unread=(UnreadFile("a.pdf", why),)), language) for language in ("en", "zh"))
@@ -174,7 +193,8 @@ def test_a_file_name_is_no_markdown():
 
 @given(st.text(), st.text(alphabet=st.characters()))
 def test_a_reading_comes_back_as_it_went_in(name, text):
-    reading = Reading((Utterance("user", text, name),), (ReadFile(name, text),), (UnreadFile(name, Why.GONE),))
+    said, read, unread = Utterance("user", text, name), ReadFile(name, text), UnreadFile(name, Why.GONE)
+    reading = Reading((said,), (read,), (unread,), misses_thread=True)
     assert codec.loads_reading(codec.dumps(reading)) == reading
 
 

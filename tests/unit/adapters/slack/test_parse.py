@@ -516,6 +516,18 @@ def test_what_does_not_name_us_concerns_us_in_our_threads_alone(name, is_ours):
     assert is_for_us(event, payload(name), PLACE) is is_ours
 
 
+@pytest.mark.parametrize("name", ["message_changed", "message_deleted", "message_changed_to_tombstone"])
+def test_what_becomes_of_a_mention_concerns_us_everywhere(name):
+    happened = deepcopy(payload(name))
+    happened["event"]["previous_message"]["text"] = f"<@{US}> a question"
+    (event,) = parse(happened, PLACE)
+    assert is_for_us(event, happened, PLACE)
+    happened["event"]["previous_message"]["text"] = "just talking"
+    happened["event"].get("message", {})["text"] = f"<@{US}> what do you think?"
+    (event,) = parse(happened, PLACE)
+    assert not is_for_us(event, happened, PLACE)
+
+
 def test_a_stop_word_in_a_strange_thread_is_not_for_us():
     for text, is_ours in (("stop", False), (f"<@{US}> stop", True)):
         spoken = event_of("message_in_thread", text=text)
@@ -571,6 +583,22 @@ def test_orders_are_understood_with_and_without_a_mention(text, name, args):
     command = saying(text)
     assert isinstance(command, Command)
     assert (command.name, command.args) == (name, args)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "is_aside"),
+    [
+        ("message_in_thread", "stop", True),
+        ("message_in_thread", "停止", True),
+        ("message_in_thread", f"<@{US}> /reset", False),
+        ("message_in_thread", "stop the server", False),
+        ("message_in_direct", "stop", False),
+    ],
+)
+def test_a_stop_word_among_others_is_answered_aside(name, text, is_aside):
+    event = saying(text, name)
+    assert isinstance(event, Message | Command)
+    assert event.return_address.get("whisper", False) is is_aside
 
 
 @pytest.mark.parametrize("text", ["stop the server", "how do I stop?", "help", "reset", "/unknown order", "停止服务"])
