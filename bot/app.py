@@ -15,6 +15,7 @@ from aiohttp import web
 from adapters.console import LOOPBACK_NAMES, ConsoleAdapter, ConsoleSettings
 from bot.config import Config, Settings
 from bot.engines import asked_for, make_engine, models_of
+from bot.extras import lacks_slack
 from bot.telemetry import PrometheusMetrics
 from bot.texts import say
 from bot.web import make_app, metrics_route
@@ -65,7 +66,7 @@ class House:
         channel = _channel(events)
         began = monotonic()
         try:
-            async with asyncio.timeout(_INTAKE_SECONDS), self.store.unit() as unit:
+            async with asyncio.timeout(_INTAKE_SECONDS), self.store.unit(autocommit=len(events) == 1) as unit:
                 receipts = await unit.inbox.add(events)
         except (NotStored, TimeoutError):
             self.metrics.count("events", len(events), channel=channel, outcome="not_stored")
@@ -150,7 +151,9 @@ async def _wire(
 def _slack_door(config: Config, store: Store, metrics: Metrics) -> "SlackAdapter":
     try:
         from bot.slack import slack_door
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if not lacks_slack(error):
+            raise
         raise Misconfigured(say("config_slack_package")) from None
     return slack_door(config, store, metrics)
 

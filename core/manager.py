@@ -122,8 +122,7 @@ class DialogManager:
             async for signal in signals:
                 match signal.kind:
                     case SignalKind.INBOX:
-                        self._inbox_woken.set()
-                        self._control_woken.set()
+                        self._wake_lanes(signal.key)
                     case SignalKind.OUTBOX:
                         self._look_again()
                     case SignalKind.MARK:
@@ -133,9 +132,18 @@ class DialogManager:
                     case SignalKind.DRAFT:
                         pass
 
+    def _wake_lanes(self, lane: str = "") -> None:
+        if lane != "control":
+            self._inbox_woken.set()
+        if lane != "turn":
+            self._control_woken.set()
+
     def _look_again(self) -> None:
         """Something was delivered or became ready: the outbox has a new head, for us or for a waiting courier."""
         self._outbox_woken.set()
+        self._call_couriers()
+
+    def _call_couriers(self) -> None:
         for dialog in self._dialogs.values():
             if dialog.courier is not None:
                 dialog.courier.look_again()
@@ -150,20 +158,20 @@ class DialogManager:
                 earlier = self._dialogs.get(claim.reply_id)
                 self._dialogs[claim.reply_id] = dialog = Dialog(self._hall, claim, claim.event)
                 self._start(self._converse(dialog, earlier), f"turn {claim.event.thread.adapter} {claim.reply_id}")
-        return bool(claims)
+        return len(claims) == room
 
     async def _claim_controls(self) -> bool:
         if self._is_stopping:
             return False
         claims = await self._claim("control", _CONTROL_BATCH)
         await asyncio.gather(*(self._control(claim) for claim in claims))
-        return bool(claims)
+        return len(claims) == _CONTROL_BATCH
 
     async def _claim_deliveries(self) -> bool:
         room = self._hall.terms.concurrency - len(self._handovers)
         if self._is_stopping or room <= 0:
             return False
-        async with self._hall.store.unit() as unit:
+        async with self._hall.store.unit(autocommit=True) as unit:
             deliveries = await unit.outbox.claim(
                 owner=self.owner, doors=self._doors, limit=room, lease=self._hall.terms.lease
             )
@@ -171,10 +179,10 @@ class DialogManager:
             courier = Courier(self._hall, delivery, Feed.of(delivery))
             carrying = _carry(courier, self._handovers.get(delivery.reply.id))
             self._see_off(Handover(courier, asyncio.create_task(carrying, name=f"deliver {delivery.reply.id}")))
-        return bool(deliveries)
+        return len(deliveries) == room
 
     async def _claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
-        async with self._hall.store.unit() as unit:
+        async with self._hall.store.unit(autocommit=True) as unit:
             return await unit.inbox.claim(
                 lane, owner=self.owner, doors=self._doors, limit=limit, lease=self._hall.terms.lease
             )
@@ -229,8 +237,7 @@ class DialogManager:
             rows = await unit.inbox.reap() + await unit.outbox.reap()
         if rows:
             log.warning("%d leases had run out; their turns are taken up again", rows)
-            self._inbox_woken.set()
-            self._control_woken.set()
+            self._wake_lanes()
             self._outbox_woken.set()
 
     async def _give_back(self) -> None:
@@ -280,10 +287,11 @@ class DialogManager:
             await self._bury_or_retry(dialog.claim, patience=self._hall.terms.max_attempts + 1)
         finally:
             dialog.ended.set()
+            # The end of a turn wakes whoever may take the next of its thread; places of ours that were missing do not.
+            if handover is None or len(self._dialogs) >= self._hall.terms.concurrency:
+                self._inbox_woken.set()
             if self._dialogs.get(dialog.claim.reply_id) is dialog:
                 del self._dialogs[dialog.claim.reply_id]
-            self._inbox_woken.set()
-            self._outbox_woken.set()
         if handover is not None:
             self._see_off(handover)
 
@@ -305,9 +313,11 @@ class DialogManager:
             self._unsettled.append(handover)
             raise
         finally:
+            if len(self._handovers) >= self._hall.terms.concurrency:
+                self._outbox_woken.set()
             if self._handovers.get(reply_id) is handover:
                 del self._handovers[reply_id]
-            self._look_again()
+            self._call_couriers()
 
     async def _control(self, claim: Claim) -> None:
         try:
@@ -319,7 +329,6 @@ class DialogManager:
         except Exception as error:
             log.error("control event %d failed: %s", claim.id, trace(error))
             await self._bury_or_retry(claim, patience=self._hall.terms.max_attempts)
-        self._outbox_woken.set()
 
     async def _bury_or_retry(self, claim: Claim, *, patience: int) -> None:
         """After `patience` failures the row is kept for the operator. Where this fails too, its lease runs out."""

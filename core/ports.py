@@ -387,7 +387,10 @@ class Inbox(Protocol):
 
 
 class Outbox(Protocol):
-    """Answers that are not yet delivered; per thread only the head may be shown."""
+    """Answers that are not yet delivered; per thread only the head may be shown.
+
+    What is said in answer to an event of the control lane is a head by itself, and holds nothing up.
+    """
 
     async def open(self, claim: Claim, reply: Reply, *, lease: timedelta) -> Delivery:
         """Inserts the row leased by the claim's owner, or takes over an earlier try's, with its parts and state."""
@@ -486,6 +489,10 @@ class Replies(Protocol):
         """The newest finished answer of the thread."""
         ...
 
+    async def is_replaced_meanwhile(self, reply_id: ReplyId, claim: Claim) -> bool:
+        """Whether an answer in place of this one was asked for before the claim's event, and was not shown by then."""
+        ...
+
     async def question(self, reply_id: ReplyId) -> Message | None:
         """The message this reply (or the one it replaces, back to the first) answers."""
         ...
@@ -578,8 +585,11 @@ class Threads(Protocol):
         """Erases a stored message's text for good; False where there is none, or none by `author` where named."""
         ...
 
-    async def forestall(self, claim: Claim) -> None:
-        """The message that this Deleted is about is not taken in any more, should it come after its deletion."""
+    async def forestall(self, claim: Claim) -> bool:
+        """A message that comes after this Edited or Deleted of it is taken in with the newer text, or not at all.
+
+        False where the message is there, or was deleted already.
+        """
         ...
 
 
@@ -735,7 +745,10 @@ class SignalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something changed in some process. `key` is the reply id of a mark or draft; for the queues it is empty."""
+    """Something changed in some process.
+
+    `key` is the reply id of a mark or draft, the lane of the inbox that has something to do, "" where it may be either.
+    """
 
     kind: SignalKind
     key: str = ""
@@ -751,7 +764,9 @@ class Store(Protocol):
     @property
     def secrets(self) -> Secrets: ...
 
-    def unit(self) -> AbstractAsyncContextManager[Unit]: ...
+    def unit(self, *, autocommit: bool = False) -> AbstractAsyncContextManager[Unit]:
+        """With `autocommit` what is read or claimed is committed at once: cheaper for a unit of a single call."""
+        ...
 
     def leader(self, name: str) -> Leader: ...
 

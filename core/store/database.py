@@ -155,9 +155,12 @@ class Database:
         return Line(connection, raw)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncGenerator["Transaction", None]:
-        """Commits on leaving, rolls back on an exception; raises NotStored for whatever goes wrong underneath."""
-        transaction = Transaction(self)
+    async def transaction(self, *, autocommit: bool = False) -> AsyncGenerator["Transaction", None]:
+        """Commits on leaving, rolls back on an exception; raises NotStored for whatever goes wrong underneath.
+
+        With `autocommit` each `fetch` is committed by itself, which saves a round trip where it is the only one.
+        """
+        transaction = Transaction(self, autocommit=autocommit)
         try:
             yield transaction
             await transaction.commit()
@@ -168,8 +171,8 @@ class Database:
 
     async def fetch(self, sql: str, params: Mapping[str, Any] | None = None) -> list[Row]:
         """One statement, committed by itself."""
-        async with self.transaction() as transaction:
-            return await transaction.alone(Statement(sql, params))
+        async with self.transaction(autocommit=True) as transaction:
+            return await transaction.fetch(sql, params)
 
 
 class Transaction:
@@ -178,8 +181,9 @@ class Transaction:
     Writes wait until a read needs them done, or the end: they travel together, so that a turn costs few round trips.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, autocommit: bool = False) -> None:
         self._database = database
+        self._autocommit = autocommit
         self._line: Line | None = None
         self._later: list[Statement] = []
         self._is_begun = False
@@ -188,12 +192,15 @@ class Transaction:
         """Will be sent before the next read, at the latest before the commit."""
         self._later.append(Statement(sql, params, missing))
 
-    async def fetch(self, sql: str, params: Mapping[str, Any]) -> list[Row]:
+    async def fetch(self, sql: str, params: Mapping[str, Any] | None) -> list[Row]:
         """The rows of this statement, in the order it gives them."""
+        if self._autocommit and not self._later:
+            return await self._send([Statement(sql, params)])
         return await self._send([*self._opening(), *self._taken(), Statement(sql, params)])
 
-    async def alone(self, statement: Statement) -> list[Row]:
-        return await self._send([statement])
+    def begin(self) -> None:
+        """What follows is one transaction, also where each `fetch` was committed by itself so far."""
+        self._autocommit = False
 
     async def commit(self) -> None:
         waiting = self._taken()

@@ -8,9 +8,9 @@ from datetime import timedelta
 from uuid import UUID
 
 from core import codec
-from core.commands import question_in
+from core.commands import as_edited, question_in
 from core.errors import LeaseLost, Malformed, ParleyError
-from core.message import Author, Command, Event, Feedback, ThreadId
+from core.message import Author, Command, Event, Feedback, Message, ThreadId
 from core.ports import Claim, Mark, Receipt, SignalKind
 from core.store import messages
 from core.store.database import Row
@@ -74,8 +74,17 @@ _RENEW = """
     WHERE inbox.id = held.id AND status = 1 AND inbox.owner = held.owner AND inbox.attempts = held.attempts
     RETURNING inbox.id, mark
 """
+# Behind the intake lock: what came into the thread before is seen here, what comes after finds the row finished.
+_GATE = "SELECT pg_advisory_xact_lock(%(gate)s)"
 _FINISH = f"""
-    UPDATE inbox SET status = 2, payload = NULL, owner = NULL, lease_until = NULL, finished_at = now() WHERE {_HELD}
+    WITH finished AS (
+        UPDATE inbox SET status = 2, payload = NULL, owner = NULL, lease_until = NULL, finished_at = now()
+        WHERE {_HELD} RETURNING id, thread, lane
+    )
+    SELECT CASE WHEN lane = 'turn' AND EXISTS (
+        SELECT FROM inbox next
+        WHERE next.thread = finished.thread AND next.lane = 'turn' AND next.status IN (0, 1) AND next.id <> finished.id
+    ) THEN pg_notify('{CHANNEL}', %(signal)s) END FROM finished
 """
 _RELEASE = f"""
     UPDATE inbox SET status = 0, owner = NULL, lease_until = NULL, available_at = now() + %(delay)s,
@@ -136,9 +145,15 @@ _AMEND = f"""
 """
 _WAITING = "SELECT (SELECT count(*) FROM inbox WHERE status = 0) + (SELECT count(*) FROM inbox WHERE status = 1)"
 _PURGE = """
-    DELETE FROM inbox WHERE id IN (
-        SELECT id FROM inbox WHERE status = 2 AND finished_at < now() - %(age)s ORDER BY id LIMIT %(limit)s
-    ) RETURNING 1
+    WITH gone AS (
+        DELETE FROM inbox WHERE id IN (
+            SELECT id FROM inbox WHERE status = 2 AND finished_at < now() - %(age)s ORDER BY id LIMIT %(limit)s
+        ) RETURNING id, reply_id, thread
+    ), in_vain AS (
+        DELETE FROM messages USING gone
+        WHERE messages.thread = gone.thread AND messages.seq = gone.id AND messages.id <> gone.reply_id
+    )
+    SELECT 1 FROM gone
 """
 
 
@@ -153,30 +168,47 @@ class PostgresInbox(Room):
         return tuple([await self._add(event, row) for event, row in zip(events, rows, strict=True)])
 
     def _row(self, event: Event) -> Params:
-        vault, adapter = self._vault, event.author.adapter
-        if isinstance(event, Feedback):
-            thread = vault.blind("feedback", event.author.key, str(event.target))
-        else:
-            adapter, thread = event.thread.adapter, vault.thread(event.thread)
+        vault, thread = self._vault, self._thread_of(event)
+        adapter = event.author.adapter if isinstance(event, Feedback) else event.thread.adapter
         return {
             "reply_id": vault.event(adapter, event.id),
             "adapter": adapter,
             "lane": event.lane,
             "thread": thread,
-            "gate": int.from_bytes(thread.bytes[:8], signed=True),
+            "gate": _gate(thread),
             "author": vault.person(event.author),
             "payload": None,
         }
 
+    def _thread_of(self, event: Event) -> UUID:
+        if isinstance(event, Feedback):
+            return self._vault.blind("feedback", event.author.key, str(event.target))
+        return self._vault.thread(event.thread)
+
     async def _add(self, event: Event, row: Params) -> Receipt:
+        rows = await self._insert(event, row)
+        if not rows and isinstance(event, Message | Command):
+            rows = await self._insert_late(event, row)
+        return Receipt(reply_id(row["reply_id"]), is_new=bool(rows))
+
+    async def _insert_late(self, event: Message | Command, row: Params) -> list[Row]:
+        """A message that was overtaken by its edit takes the place that the edit has kept."""
+        self._tx.begin()
+        edited = await messages.early_edit(self._desk, row["reply_id"])
+        if edited is None:
+            return []
+        messages.make_room(self._desk, row["reply_id"])
+        return await self._insert(as_edited(event, edited), row)
+
+    async def _insert(self, event: Event, row: Params) -> list[Row]:
         author, row_id = row["author"], row["reply_id"]
-        row["payload_of_signal"] = self._desk.wake(SignalKind.INBOX)
+        row["payload_of_signal"] = self._desk.wake(SignalKind.INBOX, event.lane)
         sql = _ADD_COMMAND if isinstance(event, Command) and event.lane == "turn" else _ADD_CONTROL
         if question := question_in(event):
             sql, row["body"] = _ADD_MESSAGE, await messages.seal(self._vault, author, row_id, question)
         if question is not event:
             row["payload"] = await self._vault.seal("inbox", "payload", author, row_id, codec.dumps(event))
-        return Receipt(reply_id(row_id), is_new=bool(await self._tx.fetch(sql, row)))
+        return await self._tx.fetch(sql, row)
 
     async def claim(
         self, lane: str, *, owner: str, doors: Collection[str], limit: int, lease: timedelta
@@ -194,6 +226,7 @@ class PostgresInbox(Room):
             logger.error("inbox row %d cannot be read and was buried: %s", id_, type(error).__name__)
             reason = await self._vault.seal("inbox", "reason", self._vault.house, row_id, str(error).encode())
             self._tx.later(_BURY, {"id": id_, "owner": owner, "attempts": attempts, "reason": reason}, LeaseLost)
+            self._desk.wake(SignalKind.INBOX)
             return None
         return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, Mark(mark) if mark else None, failures)
 
@@ -218,8 +251,10 @@ class PostgresInbox(Room):
         return {id_: Mark(mark) if mark else None for id_, mark in rows}
 
     async def finish(self, claim: Claim) -> None:
-        self._desk.wake(SignalKind.INBOX)  # the next of its thread may start
-        self._tx.later(_FINISH, token(claim), LeaseLost)
+        if claim.event.lane == "turn":
+            self._tx.later(_GATE, {"gate": _gate(self._thread_of(claim.event))})
+        signal = self._desk.hub.payload_for_all(SignalKind.INBOX, "turn")  # the next of its thread may start
+        self._tx.later(_FINISH, token(claim) | {"signal": signal}, LeaseLost)
 
     async def release(self, claim: Claim, delay: timedelta, *, is_failure: bool = False) -> None:
         self._desk.wake(SignalKind.INBOX)
@@ -275,3 +310,8 @@ class PostgresInbox(Room):
     async def purge(self, age: timedelta, *, limit: int = 1000) -> int:
         """Forgets finished rows older than `age`, oldest first; a redelivery that late is answered again."""
         return len(await self._tx.fetch(_PURGE, {"age": age, "limit": limit}))
+
+
+def _gate(thread: UUID) -> int:
+    """The advisory lock that puts a thread's rows in line."""
+    return int.from_bytes(thread.bytes[:8], signed=True)

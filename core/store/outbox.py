@@ -25,9 +25,10 @@ _IS_HEAD = """
         ORDER BY first.inbox_id LIMIT 1
     ), {row}.inbox_id)
 """
+# What the control lane says stands in no thread's line: it neither waits behind an answer that grows nor holds one up.
 _OPEN = f"""
     WITH mine AS MATERIALIZED (
-        SELECT id, reply_id, adapter, thread FROM inbox
+        SELECT id, reply_id, adapter, CASE WHEN lane = 'control' THEN reply_id ELSE thread END AS thread FROM inbox
         WHERE id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s FOR UPDATE
     )
     INSERT INTO outbox (reply_id, inbox_id, adapter, thread, owner, lease_until)
@@ -212,7 +213,8 @@ class PostgresOutbox(Room):
         return frozenset(by_id[row_id] for (row_id,) in await self._tx.fetch(_KNOWN, {"ids": list(by_id)}))
 
     async def done(self, delivery: Delivery) -> None:
-        self._announced(_DONE, delivery)
+        signal = self._desk.hub.payload_for_all(SignalKind.OUTBOX)  # the next of its thread may be shown
+        self._tx.later(_DONE, delivery_token(delivery) | {"signal": signal}, LeaseLost)
 
     async def release(self, delivery: Delivery, delay: timedelta, *, is_failure: bool = False) -> None:
         self._announced(_RELEASE, delivery, delay=delay, failed=int(is_failure))

@@ -99,8 +99,8 @@ class PostgresStore:
         await self._key_database.close()
 
     @asynccontextmanager
-    async def unit(self) -> AsyncGenerator[PostgresUnit, None]:
-        async with self._database.transaction() as transaction:
+    async def unit(self, *, autocommit: bool = False) -> AsyncGenerator[PostgresUnit, None]:
+        async with self._database.transaction(autocommit=autocommit) as transaction:
             desk = Desk(transaction, self._vault, self._hub, self._askers)
             yield PostgresUnit(desk)
         desk.spread()

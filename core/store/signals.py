@@ -37,8 +37,12 @@ class Hub:
         self._followers: defaultdict[ReplyId, set[Follower]] = defaultdict(set)
 
     def payload_of(self, kind: SignalKind, key: str = "") -> str:
-        """What a NOTIFY on CHANNEL says."""
+        """What a NOTIFY on CHANNEL says to the other processes."""
         return f"{self.node}:{kind}:{key}"
+
+    def payload_for_all(self, kind: SignalKind, key: str = "") -> str:
+        """What one says to this process too."""
+        return f":{kind}:{key}"
 
     def hear(self, payload: str) -> None:
         """Spreads what another process said; what this release does not understand is skipped."""

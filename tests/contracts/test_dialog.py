@@ -362,12 +362,11 @@ async def test_nobody_stops_another_persons_answer_but_an_admin(house):
     await house.until(reply_id, State.ANSWERING)
     stop = house.command(CommandName.STOP, author=BOB)
     (told,) = await house.accept(stop)
-    await asyncio.sleep(0.1)
+    await house.until(told)
+    assert house.door.shown[stop.id] == say("nothing_to_stop", "en"), "told while the other answer still grows"
     assert (await house.facts(reply_id)).state is State.ANSWERING
     await house.accept(house.command(CommandName.STOP, author=ROOT))
     assert (await house.until(reply_id)).state is State.STOPPED
-    await house.until(told)
-    assert house.door.shown[stop.id] == say("nothing_to_stop", "en")
 
 
 # ---------------------------------------------------------------------------------------------------------- commands
@@ -475,6 +474,77 @@ async def test_a_regenerated_answer_skips_the_cache(store):
         assert seen == [False, True]
 
 
+async def test_an_answer_is_written_again_once_however_often_that_is_asked_for_meanwhile(store):
+    async with House(store).at_work(managers=2) as house:
+        _, first = await house.ask("one")
+        await house.until(first)
+        house.mind.gate.clear()
+        clicks = [house.command(CommandName.REGENERATE, args=first, author=who) for who in (ADA, ADA, BOB, ROOT)]
+        asked = await house.accept(*clicks[:2])
+        await house.until(asked[0], State.ANSWERING)
+        asked += await house.accept(*clicks[2:])
+        house.mind.gate.set()
+        await house.until_idle()
+        assert (await house.until(asked[0])).state is State.DONE
+        for reply_id in asked[1:]:
+            assert (await house.until(reply_id)).state is State.REFUSED
+            assert (await house.reply(reply_id)).text == say("already_regenerating", "en")
+        await eventually(lambda: clicks[0].id in house.door.shown)
+        assert [click.id in house.door.shown for click in clicks] == [True, False, False, False]
+        assert len(house.mind.heard) == 2
+        (again,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+        assert (await house.until(again)).state is State.DONE
+        assert len(house.mind.heard) == 3
+
+
+async def test_clicks_on_an_answer_that_waits_to_be_written_again_are_one(house):
+    _, first = await house.ask("one")
+    await house.until(first)
+    house.mind.gate.clear()
+    _, other = await house.ask("two")
+    await house.until(other, State.ANSWERING)
+    clicks = [house.command(CommandName.REGENERATE, args=first) for _ in range(3)]
+    asked = await house.accept(*clicks)
+    house.mind.gate.set()
+    assert [(await house.until(reply_id)).state for reply_id in asked] == [State.DONE, State.REFUSED, State.REFUSED]
+    assert [turn.turns[-1].text for turn in house.mind.heard] == ["one", "two", "one"]
+
+
+async def test_a_repeated_click_has_a_reply_to_follow_and_changes_no_history(house):
+    message, first = await house.ask("one")
+    await house.until(first)
+    house.mind.gate.clear()
+    second, third = await house.accept(*(house.command(CommandName.REGENERATE, args=first) for _ in range(2)))
+    await house.until(second, State.ANSWERING)
+    house.mind.answers["two"] = "another answer"
+    async with aclosing(house.store.drafts.follow(third)) as drafts:
+        following = asyncio.create_task(anext(drafts))
+        house.mind.gate.set()
+        async with asyncio.timeout(8):
+            draft = await following
+    assert (draft.is_final, draft.text) == (True, say("already_regenerating", "en"))
+    await house.until(second, State.DONE)
+    (entry,) = await house.store.archive.entries(message.thread, message.author, limit=9)
+    assert (entry.reply_id, entry.answer) == (second, "answer to one")
+
+
+async def test_an_answer_is_written_again_where_a_message_of_it_begins_a_thread(house):
+    _, first = await house.ask("one", author=ADA)
+    await house.until(first)
+    (part,) = (await house.reply(first)).parts
+    refused = say("nothing_to_regenerate", "en")
+    for thread, author, expected in (
+        (part.id, BOB, refused),
+        (part.id, ADA, "answer to one"),
+        ("elsewhere", ADA, refused),
+    ):
+        click = house.command(CommandName.REGENERATE, thread=thread, args=first, author=author)
+        (reply_id,) = await house.accept(click)
+        assert (await house.until(reply_id)).state is State.DONE
+        assert house.door.shown[click.id] == expected
+        assert house.door.order[thread][-1] == click.id
+
+
 async def test_nobody_regenerates_another_persons_answer(house):
     _, first = await house.ask("one", author=ADA)
     await house.until(first)
@@ -568,6 +638,27 @@ async def test_a_question_that_comes_after_its_deletion_is_not_answered(house, a
     _, other = await house.ask("other")
     await house.until(other, State.DONE)
     assert prompts(house) == ["other"]
+
+
+async def test_a_question_that_comes_after_its_edit_is_answered_as_it_is_now(house):
+    late = house.message("one")
+    await house.accept(Edited(**house.common("t", ADA), message_id=late.id, text="uno"))
+    await house.until_idle()
+    assert house.mind.heard == []
+    (reply_id,) = await house.accept(late)
+    await house.until(reply_id, State.DONE)
+    assert prompts(house) == ["uno"]
+    assert house.door.shown[late.id] == "answer to uno"
+
+
+async def test_an_edit_of_a_person_who_may_not_ask_waits_for_nothing(house):
+    late = house.message("one", author=GUEST)
+    await house.accept(Edited(**house.common("t", GUEST), message_id=late.id, text="uno"))
+    await house.until_idle()
+    (reply_id,) = await house.accept(late)
+    await house.until(reply_id, State.REFUSED)
+    async with house.store.unit() as unit:
+        assert (await unit.replies.question(reply_id)).text == "one"
 
 
 async def test_a_deleted_question_is_not_answered_and_forgotten(house):
@@ -771,16 +862,74 @@ async def test_a_thread_too_long_for_the_model_loses_its_beginning(store):
         assert [each.name for each in kept] == [each.name for each in said[-len(kept) :]]
 
 
-async def test_a_thread_that_cannot_be_read_costs_no_answer(store, caplog):
-    async with House(store, door=Library(RateLimited(timedelta(seconds=60)))).at_work() as house:
+async def test_a_thread_that_cannot_be_read_costs_no_answer_and_is_told_of(store, caplog):
+    async with House(store, door=Library(RateLimited(timedelta(seconds=60), "in 60 s"))).at_work() as house:
         message, first = await mention(house, "why?")
         await house.until(first, State.DONE)
-        assert house.door.shown[message.id] == "answer to why?"
-        assert "RateLimited" in caplog.text
+        assert house.door.shown[message.id] == f"answer to why?\n\n*{say('unread_thread', 'en')}*"
+        assert prompts(house) == ["What was said in this thread before could not be read.\n\nThe question:\nwhy?"]
+        (told,) = (record.getMessage() for record in caplog.records if record.name == "core.reader")
+        assert told.endswith("was not read, RateLimited: The channel asked us to wait: in 60 s")
         house.door.said = BOAT
         (second,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
         await house.until(second)
         assert SPOKEN in prompts(house)[-1]
+        assert (await house.reply(second)).text == "answer to why?"
+
+
+async def test_a_thread_that_could_not_be_read_is_read_with_the_next_question(store):
+    async with House(store, door=Library(ChannelError("away"))).at_work() as house:
+        _, first = await mention(house, "one")
+        await house.until(first, State.DONE)
+        message, second = await house.ask("二？")
+        await house.until(second, State.DONE)
+        assert house.door.shown[message.id].endswith(f"\n\n*{say('unread_thread', 'zh')}*")
+        house.door.said = BOAT
+        _, third = await house.ask("three")
+        await house.until(third, State.DONE)
+        assert SPOKEN in prompts(house)[-1]
+        assert (await house.reply(third)).text == "answer to three"
+        _, fourth = await house.ask("four")
+        await house.until(fourth, State.DONE)
+        assert prompts(house)[-1] == "four"
+        assert len(house.door.asked) == 3
+
+
+async def test_the_files_of_a_question_are_not_read_again_with_its_thread(store):
+    async with House(store, door=Library(ChannelError("away"), notes=NOTES)).at_work() as house:
+        message, first = await mention(house, "one", files=[text_file(), text_file("gone", "gone.txt")])
+        await house.until(first, State.DONE)
+        told = f"{say('unread_thread', 'en')} {unread(Why.GONE, 'gone.txt')}"
+        assert house.door.shown[message.id] == f"answer to one\n\n*{told}*"
+        house.door.said = BOAT
+        (second,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+        await house.until(second, State.DONE)
+        assert SPOKEN in prompts(house)[-1]
+        assert "Buy flour." in prompts(house)[-1]
+        assert house.door.fetched == ["notes", "gone"]
+
+
+async def test_a_bare_call_in_a_thread_that_cannot_be_read_is_told_so(store):
+    async with House(store, door=Library(TimeoutError())).at_work() as house:
+        _, called = await mention(house, "")
+        await house.until(called, State.DONE)
+        reply = await house.reply(called)
+        assert (reply.text, reply.source) == (say("unread_thread", "en"), Source.HOUSE)
+        house.door.said = BOAT
+        _, again = await mention(house, "")
+        await house.until(again, State.DONE)
+        assert SPOKEN in prompts(house)[0]
+
+
+async def test_a_thread_that_could_not_be_read_and_was_to_be_forgotten_is_not_read_again(store):
+    async with House(store, door=Library(ChannelError("away"))).at_work() as house:
+        _, first = await mention(house, "one")
+        await house.until(first, State.DONE)
+        await house.accept(house.command(CommandName.RESET))
+        _, second = await mention(house, "two")
+        await house.until(second, State.DONE)
+        assert (await house.reply(second)).text == "answer to two"
+        assert len(house.door.asked) == 1
 
 
 async def test_half_a_character_in_anothers_words_makes_no_question_unreadable(store):

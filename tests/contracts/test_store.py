@@ -7,6 +7,7 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ from core.message import (
     Utterance,
     Visibility,
 )
-from core.ports import Draft, Mark, Signal, SignalKind, State, Store
+from core.ports import Claim, Draft, Mark, Signal, SignalKind, State, Store
 from core.reading import EMPTY, ReadFile, Reading, UnreadFile, Why
 from tests.store_moves import (
     ANN,
@@ -60,6 +61,7 @@ READING = Reading(
     (Utterance("user", WEIRD, WEIRD), Utterance("assistant", "", "")),
     (ReadFile(WEIRD, f"{WEIRD}\r\n" * 1000),),
     (UnreadFile(WEIRD, Why.TOO_LARGE),),
+    misses_thread=True,
 )
 
 
@@ -340,6 +342,31 @@ async def test_control_does_not_hold_up_the_turns(store: Store):
     await add(store, command(CommandName.STOP))
     await add(store, message())
     assert len(await claims(store)) == 1
+
+
+async def test_what_control_says_waits_behind_no_answer_and_holds_none_up(store: Store):
+    await add(store, message("one"))
+    growing = await begin(store, await claim(store))
+    stop = command(CommandName.STOP, author=BOB)
+    await add(store, stop)
+    taken = await claim(store, lane="control")
+    told = await begin(store, taken)
+    assert (told.is_head, told.reply.thread) == (True, ROOM)
+    await finish(store, taken, told, "no", keep=False)
+    async with store.unit() as unit:
+        assert await unit.outbox.is_head(growing.reply.id)
+        (shown,) = await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+    assert (shown.reply.text, shown.reply.in_reply_to) == ("no", stop.id)
+    await deliver(store, growing)
+    await deliver(store, shown)
+
+
+async def test_an_answer_does_not_wait_for_what_control_said_before(store: Store):
+    await add(store, command(CommandName.STOP))
+    taken = await claim(store, lane="control")
+    await finish(store, taken, await begin(store, taken), "nothing", keep=False)
+    await add(store, message("one"))
+    assert (await begin(store, await claim(store))).is_head
 
 
 async def test_a_released_control_row_holds_up_nobody(store: Store):
@@ -832,6 +859,58 @@ async def test_a_regenerated_reply_answers_the_first_question(store: Store):
     assert (newest.id, newest.text, newest.replaces) == (third, "newer", second)
 
 
+async def test_an_answer_is_replaced_meanwhile_until_the_new_one_is_delivered(store: Store):
+    first = await answered(store, message("one"), "old")
+    clicks = [command(CommandName.REGENERATE, author=who, args=first) for who in (ANN, ANN, BOB)]
+    await add(store, clicks[0])
+    await add(store, clicks[1])
+    taken = await claim(store)
+    assert not await replaced_meanwhile(store, first, taken), "by itself it is not"
+    delivery = await begin(store, taken, replaces=first)
+    await add(store, clicks[2])
+    delivery = await finish(store, taken, delivery)
+    second = await claim(store)
+    assert await replaced_meanwhile(store, first, second), "the new answer is on its way"
+    await deliver(store, delivery)
+    assert await replaced_meanwhile(store, first, second), "it was asked for before the end"
+    assert not await replaced_meanwhile(store, taken.reply_id, second), "it is about the old one"
+    async with store.unit() as unit:
+        await unit.inbox.finish(second)
+    third = await claim(store)
+    assert await replaced_meanwhile(store, first, third), "anybody's click is"
+    async with store.unit() as unit:
+        await unit.inbox.finish(third)
+    await add(store, command(CommandName.REGENERATE, args=first))
+    assert not await replaced_meanwhile(store, first, await claim(store))
+
+
+@pytest.mark.parametrize("is_buried", [True, False])
+async def test_an_answer_whose_replacement_came_to_nothing_can_be_replaced(store: Store, is_buried: bool):
+    first = await answered(store, message("one"), "old")
+    await add(store, command(CommandName.REGENERATE, args=first))
+    taken = await claim(store)
+    delivery = await begin(store, taken, replaces=first)
+    if is_buried:
+        async with store.unit() as unit:
+            await unit.inbox.bury(taken, "why")
+    else:
+        await deliver(store, await finish(store, taken, delivery, "sorry", State.FAILED))
+    await add(store, command(CommandName.REGENERATE, args=first))
+    assert not await replaced_meanwhile(store, first, await claim(store))
+
+
+async def test_an_unknown_answer_is_not_replaced(store: Store):
+    await add(store, command(CommandName.REGENERATE))
+    taken = await claim(store)
+    assert not await replaced_meanwhile(store, UNKNOWN, taken)
+    assert not await replaced_meanwhile(store, ReplyId("not an id"), taken)
+
+
+async def replaced_meanwhile(store: Store, reply_id: ReplyId, taken: Claim) -> bool:
+    async with store.unit() as unit:
+        return await unit.replies.is_replaced_meanwhile(reply_id, taken)
+
+
 async def test_a_command_is_no_answer_to_regenerate(store: Store):
     asked = await answered(store, message("one"), "42")
     helped = await answered(store, command(CommandName.HELP), "help")
@@ -995,6 +1074,90 @@ async def test_a_message_that_comes_after_its_deletion_is_not_taken_in(store: St
     assert [each.event for each in await claims(store)] == [other]
     async with store.unit() as unit:
         assert await unit.threads.history(ROOM, other.id, limit=9) == ()
+
+
+def edit_of(late: Message, text: str, **more: Any) -> Edited:
+    edited = Edited(id=f"edit {text}", thread=ROOM, author=late.author, sent_at=moment(), message_id=late.id, text=text)
+    return replace(edited, **more)
+
+
+async def overtaken(store: Store, *events: Edited | Deleted) -> list[bool]:
+    """What each event finds that comes before the message it is about: whether that can be forestalled."""
+    found = []
+    for event in events:
+        await add(store, event)
+        only = await claim(store, lane="control")
+        async with store.unit() as unit:
+            found.append(await unit.threads.forestall(only))
+            await unit.inbox.finish(only)
+    return found
+
+
+async def test_a_message_that_comes_after_its_edits_is_taken_in_with_the_newest_text(store: Store):
+    late, other = message("late", attachments=(Attachment("a", "a.txt", "text/plain"),)), message("other")
+    first, second, third = (edit_of(late, text) for text in ("one", "two", "three"))
+    assert await overtaken(store, second, third, first) == [True, True, True]
+    assert await claims(store) == ()
+    assert [receipt.is_new for receipt in await add(store, late, other)] == [True, True]
+    assert await store.archive.owns(ROOM, ANN)
+    taken = await claim(store)
+    assert (taken.event, taken.mark) == (replace(late, text="three"), None)
+    await deliver(store, await finish(store, taken, await begin(store, taken)))
+    assert await history(store, other) == [("three", "42")]
+    assert [receipt.is_new for receipt in await add(store, late)] == [False]
+
+
+async def test_an_edit_that_waits_for_its_message_is_seen_nowhere(store: Store):
+    late = message("late")
+    await overtaken(store, edit_of(late, "newer"))
+    async with store.unit() as unit:
+        assert not await unit.threads.edit(ROOM, late.id, ANN, "again")
+        assert not await unit.threads.erase(ROOM, late.id)
+        assert await unit.threads.reading(ROOM, late.id) is None
+        assert await unit.inbox.waiting() == 0
+    assert await store.archive.owns(ROOM, ANN) is None
+    assert await store.archive.threads(ANN, limit=9) == ()
+    assert not await store.archive.is_conversation(ROOM)
+
+
+async def test_an_edit_that_is_older_than_its_message_or_another_persons_changes_nothing(store: Store):
+    late, other = message("as it is now"), message("hers")
+    older = edit_of(late, "as it was", sent_at=late.sent_at - timedelta(seconds=1))
+    await overtaken(store, older, edit_of(other, "forged", author=BOB))
+    await add(store, late, other)
+    assert (await claim(store)).event == late
+    assert [each.question for each in await store.archive.entries(ROOM, ANN, limit=9)] == ["as it is now", "hers"]
+
+
+async def test_a_command_that_comes_after_its_edit_asks_what_it_asks_now(store: Store):
+    coding = command(CommandName.CODE, args="sort a list", thread=ROOM)
+    reset = command(CommandName.RESET, thread=ATTIC)
+    await overtaken(
+        store,
+        edit_of(message(id=coding.id), "/code sort a tuple"),
+        edit_of(message(id=reset.id), "keep it all", thread=ATTIC),
+    )
+    assert [receipt.is_new for receipt in await add(store, coding, reset)] == [True, True]
+    assert [each.event for each in await claims(store)] == [replace(coding, args="sort a tuple"), reset]
+
+
+async def test_a_message_that_was_edited_and_deleted_before_it_comes_is_not_taken_in(store: Store):
+    for number, is_deleted_first in enumerate((True, False)):
+        late = message("late")
+        deleted = Deleted(id=f"d{number}", thread=ROOM, author=ANN, sent_at=moment(), message_id=late.id)
+        edited = edit_of(late, "newer", id=f"e{number}")
+        found = await overtaken(store, *((deleted, edited) if is_deleted_first else (edited, deleted)))
+        assert found == [True, not is_deleted_first]
+        assert [receipt.is_new for receipt in await add(store, late)] == [False]
+    assert await claims(store) == ()
+
+
+async def test_what_was_taken_in_can_no_longer_be_forestalled(store: Store):
+    said, reset = message("said"), command(CommandName.RESET, thread=ATTIC)
+    await add(store, said, reset)
+    edits = edit_of(said, "newer"), edit_of(message(id=reset.id), "newest", thread=ATTIC)
+    assert await overtaken(store, *edits) == [False, False]
+    assert [each.event for each in await claims(store)] == [said, reset]
 
 
 async def test_what_was_taken_in_is_not_changed_by_a_deletion_that_found_nothing_to_erase(store: Store):
@@ -1464,7 +1627,7 @@ async def test_a_wake_up_follows_the_commit(store: Store):
         return said
 
     await add(store, message())
-    assert Signal(SignalKind.INBOX) in await news()
+    assert Signal(SignalKind.INBOX, "turn") in await news()
     taken = await claim(store)
     delivery = await begin(store, taken)
     await news()

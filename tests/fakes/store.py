@@ -11,12 +11,13 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from core.commands import question_in
+from core.commands import as_edited, question_in
 from core.errors import LeaseLost, NotFound, NotStored
 from core.message import (
     Author,
     Command,
     Deleted,
+    Edited,
     Event,
     Feedback,
     LastReplyTo,
@@ -132,6 +133,7 @@ class Tables:
     inbox: dict[int, InboxRow] = field(default_factory=dict)
     events: dict[ReplyId, int] = field(default_factory=dict)
     messages: dict[ReplyId, MessageRow] = field(default_factory=dict)
+    early: dict[ReplyId, Edited | Deleted] = field(default_factory=dict)
     threads: dict[str, ThreadRow] = field(default_factory=dict)
     turns: dict[ReplyId, TurnFacts] = field(default_factory=dict)
     replies: dict[ReplyId, ReplyRow] = field(default_factory=dict)
@@ -176,12 +178,16 @@ class MemoryInbox(Room):
         return tuple(self._add(event) for event in events)
 
     def _add(self, event: Event) -> Receipt:
-        self._unit.wake(SignalKind.INBOX)
+        self._unit.wake(SignalKind.INBOX, event.lane)
         is_vote = isinstance(event, Feedback)
         adapter = event.author.adapter if isinstance(event, Feedback) else event.thread.adapter
         id_ = reply_id(adapter, event.id)
-        if id_ in self._tables.events:
+        early = self._tables.early.get(id_)
+        if id_ in self._tables.events or isinstance(early, Deleted):
             return Receipt(id_, is_new=False)
+        if early and isinstance(event, Message | Command):
+            event = as_edited(event, early)
+            del self._tables.early[id_]
         row = max(self._tables.inbox, default=0) + 1
         thread = f"feedback {event.id}" if isinstance(event, Feedback) else str(event.thread)
         self._tables.events[id_] = row
@@ -321,7 +327,8 @@ class MemoryOutbox(Room):
     async def open(self, claim: Claim, reply: Reply, *, lease: timedelta) -> Delivery:
         inbox = self._unit.inbox.held(claim)
         earlier = self._tables.outbox.get(reply.id)
-        row = OutboxRow(inbox.id, reply.id, inbox.adapter, inbox.thread, claim.owner, now() + lease, now())
+        line = inbox.reply_id if inbox.lane == "control" else inbox.thread
+        row = OutboxRow(inbox.id, reply.id, inbox.adapter, line, claim.owner, now() + lease, now())
         if earlier:
             attempts = earlier.attempts + 1
             failures, is_ready = earlier.failures, earlier.is_ready
@@ -508,6 +515,15 @@ class MemoryReplies(Room):
 
         return self.last(is_answer)
 
+    async def is_replaced_meanwhile(self, reply_id: ReplyId, claim: Claim) -> bool:
+        rows = (row for row in self._tables.replies.values() if row.reply.replaces == reply_id and row.seq < claim.id)
+        return any(self._was_unfinished(row.reply.id, claim.received_at) for row in rows)
+
+    def _was_unfinished(self, reply_id: ReplyId, moment: datetime) -> bool:
+        turn, place = self._tables.turns.get(reply_id), self._tables.outbox.get(reply_id)
+        ended_later = turn is not None and turn.finished_at is not None and turn.finished_at > moment
+        return ended_later or (place is not None and not place.is_buried)
+
     async def question(self, reply_id: ReplyId) -> Message | None:
         row = self._tables.replies.get(reply_id)
         said = self._tables.messages.get(row.question) if row else None
@@ -624,9 +640,16 @@ class MemoryThreads(Room):
         self._rewrite(replace(said, message=emptied, is_erased=True, reading=None))
         return True
 
-    async def forestall(self, claim: Claim) -> None:
-        assert isinstance(claim.event, Deleted)
-        self._tables.events.setdefault(reply_id(claim.event.thread.adapter, claim.event.message_id), claim.id)
+    async def forestall(self, claim: Claim) -> bool:
+        event = claim.event
+        assert isinstance(event, Edited | Deleted)
+        id_ = reply_id(event.thread.adapter, event.message_id)
+        earlier = self._tables.early.get(id_)
+        if id_ in self._tables.events or isinstance(earlier, Deleted):
+            return False
+        if earlier is None or isinstance(event, Deleted) or event.sent_at >= earlier.sent_at:
+            self._tables.early[id_] = event
+        return True
 
     def _rewrite(self, said: MessageRow) -> None:
         self._tables.rewrite(reply_id(said.message.thread.adapter, said.message.id), said)
@@ -842,7 +865,7 @@ class MemoryStore:
         self.must_be_up()
 
     @asynccontextmanager
-    async def unit(self) -> AsyncGenerator[MemoryUnit, None]:
+    async def unit(self, *, autocommit: bool = False) -> AsyncGenerator[MemoryUnit, None]:
         self.must_be_up()
         async with self._one_at_a_time:
             unit = MemoryUnit(self)

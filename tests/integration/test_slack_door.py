@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -236,14 +237,22 @@ class TestContext:
             assert "Tuesday, at the harbour." in engine.asked[1].conversation.turns[-3].text
             assert len(slack.called("conversations.replies")) == 1
 
-    async def test_a_thread_that_cannot_be_read_is_answered_all_the_same(self, house):
-        engine = ScriptedEngine(say("No idea."))
+    async def test_a_thread_that_cannot_be_read_is_answered_all_the_same_and_read_at_the_next_question(
+        self, house, caplog
+    ):
+        engine = ScriptedEngine(scripts=[say("No idea."), say("Tuesday.")])
         async with house(engine) as town:
             root = await town.slack.say(TOWN, BEN, "When do we meet?")
             town.slack.fail("conversations.replies", error="missing_scope", needed="channels:history")
             await town.slack.say(TOWN, ANNA, f"{town.mention} summarise this", thread_ts=root)
-            await answer(town, root, "No idea.")
-        assert prompt(engine) == "summarise this"
+            told = "*I could not read what was said in this thread before. Ask me again here, and I try once more.*"
+            await answer(town, root, f"No idea.\n\n{told}")
+            assert prompt(engine).endswith("\nsummarise this")
+            assert "conversations.replies needs the scope channels:history" in caplog.text
+            await town.slack.say(TOWN, ANNA, "and now?", thread_ts=root)
+            await answer(town, root, "Tuesday.")
+        assert "Ben: When do we meet?" in prompt(engine)
+        assert prompt(engine).endswith("\nand now?")
 
     async def test_a_text_file_is_read_and_another_kind_is_told_of(self, house):
         engine = ScriptedEngine(say("Read."))
@@ -290,6 +299,44 @@ class TestSecondThoughts:
             await at_rest(town)
             assert town.slack.answers(TOWN, asked) == [reply]
             assert prompt(engine) == "the new question"
+
+    @pytest.mark.parametrize(("channel", "name"), [(TOWN, True), (DIRECT, False)])
+    async def test_a_question_that_comes_after_its_edit_is_answered_as_it_is_now(self, house, channel, name):
+        """It was not taken at first, as where the database is away, and Slack sends it again a while later."""
+        engine = ScriptedEngine(say("A new answer."))
+        async with house(engine) as town:
+            slack, called = town.slack, f"{town.mention} " if name else ""
+            lost = await self._lost(town, channel, f"{called}the old question")
+            await slack.edit(channel, lost[0]["event"]["ts"], f"{called}a newer question")
+            await slack.edit(channel, lost[0]["event"]["ts"], f"{called}the new question")
+            await at_rest(town)
+            assert (engine.asked, slack.answers(channel)) == ([], [])
+            for payload in lost:
+                assert (await slack.deliver(payload)).status == 200
+            reply = await answer(town, lost[0]["event"]["ts"], "A new answer.", channel=channel)
+            await at_rest(town)
+            assert (slack.answers(channel), len(engine.asked), prompt(engine)) == ([reply], 1, "the new question")
+
+    async def test_a_question_that_comes_after_its_deletion_is_not_answered(self, house):
+        engine = ScriptedEngine(say("An answer."))
+        async with house(engine) as town:
+            lost = await self._lost(town, TOWN, f"{town.mention} a question")
+            await town.slack.delete(TOWN, lost[0]["event"]["ts"])
+            await at_rest(town)
+            for payload in lost:
+                assert (await town.slack.deliver(payload)).status == 200
+            await at_rest(town)
+            assert (engine.asked, town.slack.answers(TOWN)) == ([], [])
+
+    async def _lost(self, town: Town, channel: str, text: str) -> list[Any]:
+        """Anna says something that Slack can't tell us of; the payloads, to be delivered later."""
+        slack, heard = town.slack, len(town.slack.deliveries)
+        address, delays = slack.events_url, slack.courier.retry_delays
+        slack.events_url, slack.courier.retry_delays = f"{town.house}/nowhere", ()
+        await slack.say(channel, ANNA, text)
+        slack.events_url, slack.courier.retry_delays = address, delays
+        assert not any(each.is_accepted for each in slack.deliveries[heard:])
+        return [each.payload for each in slack.deliveries[heard:]]
 
     async def test_whatever_happens_to_a_question_later_starts_no_new_turn(self, house):
         engine = ScriptedEngine(scripts=[say("One."), say("Two.")])
@@ -356,6 +403,30 @@ class TestSecondThoughts:
             assert told.ephemeral_to == CARO
             assert shown(told).startswith("There is no answer of yours here that could be written again.")
 
+    @pytest.mark.parametrize("way", WAYS)
+    async def test_clicks_on_a_button_that_is_at_work_are_one(self, house, way):
+        engine = HaltingEngine(scripts=[say("One."), say("Two and more."), say("Three.")], before=100)
+        async with house(engine, way=way) as town:
+            slack = town.slack
+            asked = await slack.say(TOWN, ANNA, f"{town.mention} a question")
+            first = await answer(town, asked, "One.")
+            engine.before = 0
+            for who in (ANNA, ANNA, BEN):
+                await slack.click(TOWN, first.ts, who, "regenerate")
+            await asked_for(engine, 2)
+            click = next(each.payload for each in slack.deliveries if each.kind == "block_actions")
+            await slack.deliver(deepcopy(click) | {"trigger_id": "9.9.again"})
+            await slack.click(TOWN, first.ts, ANNA, "regenerate")
+            engine.go.set()
+            second = await answer(town, asked, "Two and more.")
+            await at_rest(town)
+            assert (len(engine.asked), slack.ephemeral) == (2, [])
+            assert slack.answers(TOWN, asked) == [first, second]
+            await slack.click(TOWN, first.ts, ANNA, "regenerate")
+            third = await answer(town, asked, "Three.")
+            await at_rest(town)
+            assert slack.answers(TOWN, asked) == [first, second, third]
+
 
 class TestStopping:
     @pytest.fixture
@@ -383,9 +454,24 @@ class TestStopping:
             asked = await town.slack.say(TOWN, ANNA, f"{town.mention} a question")
             await self._until_growing(town, asked)
             await town.slack.say(TOWN, BEN, "停止", thread_ts=asked)
+            (told,) = await town.slack.until(lambda: town.slack.ephemeral)
+            assert (told.ephemeral_to, told.thread_ts) == (BEN, asked)
+            assert "没有正在回答的您的问题" in shown(told)
             engine.go.set()
-            await answer(town, asked, "An answer that goes on and on.")
-            await sentence(town, asked, "没有正在回答的您的问题")
+            reply = await answer(town, asked, "An answer that goes on and on.")
+            await at_rest(town)
+            assert (town.slack.answers(TOWN, asked), reply.was_streamed) == ([reply], True)
+
+    async def test_whose_answer_is_whole_already_is_told_so_alone(self, house, engine):
+        engine.go.set()
+        async with house(engine) as town:
+            asked = await town.slack.say(TOWN, ANNA, f"{town.mention} a question")
+            reply = await answer(town, asked)
+            await at_rest(town)
+            await town.slack.say(TOWN, ANNA, "stop", thread_ts=asked)
+            (told,) = await town.slack.until(lambda: town.slack.ephemeral)
+            await at_rest(town)
+            assert (told.ephemeral_to, town.slack.answers(TOWN, asked)) == (ANNA, [reply])
 
     async def test_a_button_is_offered_after_a_while_and_removed_at_the_end(self, house, engine):
         async with house(engine) as town:
@@ -435,12 +521,13 @@ class TestStopping:
             asked = await town.slack.say(TOWN, ANNA, f"{town.mention} a question")
             button = await self._button(town, asked)
             await town.slack.click(TOWN, button.ts, BEN, "stop")
+            (told,) = await town.slack.until(lambda: town.slack.ephemeral)
+            assert (told.ephemeral_to, shown(told)) == (BEN, "现在这里没有正在回答的您的问题，所以没有需要停止的内容。")
+            assert any(each.is_streaming for each in town.slack.answers(TOWN, asked)), "nothing is waited for"
             engine.go.set()
             reply = await answer(town, asked, "An answer that goes on and on.")
-            (told,) = await town.slack.until(lambda: town.slack.ephemeral)
             await at_rest(town)
-            assert (told.ephemeral_to, shown(told)) == (BEN, "现在这里没有正在回答的您的问题，所以没有需要停止的内容。")
-            assert town.slack.answers(TOWN, asked) == [reply]
+            assert (town.slack.answers(TOWN, asked), reply.was_streamed, reply.edits) == ([reply], True, 0)
 
     async def _until_growing(self, town: Town, asked: str) -> None:
         def has_begun() -> bool:
@@ -545,7 +632,7 @@ class TestHowItIsShown:
         async with house(ScriptedEngine()) as town:
             await town.slack.open_home(ANNA)
             (offered,) = await town.slack.until(lambda: town.slack.prompts)
-            assert (offered["channel_id"], len(offered["prompts"])) == (DIRECT, 3)
+            assert (offered["channel_id"], len(offered["prompts"])) == (DIRECT, 4)
             assert offered["prompts"][0]["message"] == "What can you do?"
             await town.slack.open_home(ANNA, tab="home")
             await town.slack.open_home(BEN)
@@ -637,6 +724,32 @@ class TestCommands:
             assert (len(town.slack.ephemeral), town.slack.messages(TOWN)) == (1, [])
             await town.slack.react(DIRECT, direct[0].ts, ANNA, "+1")
             await until_scores(town, reply_of(direct[0]), {ANNA: 5})
+
+    @pytest.mark.parametrize("channels", [[], [TOWN]])
+    async def test_an_answer_that_came_as_a_direct_message_is_written_again_under_it(self, house, channels):
+        engine = HaltingEngine(scripts=[say("At last."), say("Once more."), say("And more.")], before=0)
+        async with house(engine, PARLEY_ACCESS=json.dumps({"slack": {"channels": channels}})) as town:
+            slack = town.slack
+            await slack.command(TOWN, ANNA, "/parley", "a question")
+            for url in slack.state.response_urls.values():
+                url.at -= 3600
+            engine.go.set()
+            (first,) = await slack.until(lambda: slack.answers(DIRECT))
+            await at_rest(town)
+            await slack.click(DIRECT, first.ts, ANNA, "regenerate")
+            second = await answer(town, first.ts, "Once more.", channel=DIRECT)
+            await at_rest(town)
+            await slack.click(DIRECT, second.ts, ANNA, "regenerate")
+            third = await answer(town, first.ts, "And more.", channel=DIRECT)
+            await at_rest(town)
+            assert slack.answers(DIRECT) == [first, second, third]
+            assert (len(slack.ephemeral), slack.messages(TOWN)) == (1, [])
+            assert [prompt(engine, number) for number in range(3)] == ["a question"] * 3
+            await slack.click(DIRECT, first.ts, ANNA, "feedback")
+            await slack.click(DIRECT, second.ts, ANNA, "feedback", is_positive=False)
+            await slack.react(DIRECT, third.ts, ANNA, "+1")
+            for each, score in ((first, 5), (second, 1), (third, 5)):
+                await until_scores(town, reply_of(each), {ANNA: score})
 
     async def test_a_long_answer_goes_on_where_the_address_is_used_up(self, house):
         text = "\n\n".join(f"{number}. " + "words and more words. " * 400 for number in range(1, 7))

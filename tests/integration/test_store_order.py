@@ -3,11 +3,16 @@
 import asyncio
 import random
 from collections import defaultdict
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
-from core.errors import LeaseLost
-from core.message import Command, CommandName, Message, ThreadId
-from core.ports import Mark
+import pytest
+
+from bench.until import until
+from core.errors import LeaseLost, NotStored
+from core.message import Command, CommandName, Deleted, Edited, Message, ThreadId
+from core.ports import Claim, Mark
 from core.store import PostgresStore
 from tests.integration.conftest import OpenStore
 from tests.store_moves import ANN, LEASE, ROOM, add, begin, claim, claims, command, deliver, finish, message
@@ -151,6 +156,110 @@ async def test_finished_rows_are_forgotten_in_time_and_others_are_not(open_store
     assert await store.purge(timedelta(hours=1)) == 0
     assert await store.purge(timedelta(seconds=-1)) == 2
     assert (await claim(store)).event == waiting
+
+
+async def test_what_waits_for_a_message_is_forgotten_with_the_event_that_left_it(open_store: OpenStore):
+    store = await open_store()
+    kept, late, gone = message("kept"), message("late"), message("gone")
+    await add(store, kept)
+    await finish(store, taken := await claim(store), await begin(store, taken))
+    common: dict[str, Any] = {"thread": ROOM, "author": ANN, "sent_at": message().sent_at}
+    await add(store, Edited(id="e", message_id=late.id, text="newer", **common))
+    await add(store, Deleted(id="d", message_id=gone.id, **common))
+    for early in await claims(store, lane="control"):
+        async with store.unit() as unit:
+            assert await unit.threads.forestall(early)
+            await unit.inbox.finish(early)
+    bodies = await store._database.fetch("SELECT body FROM messages WHERE is_erased")
+    assert len(bodies) == 2
+    assert not any(b"newer" in body for (body,) in bodies)
+    assert await store.purge(timedelta(hours=1)) == 0
+    assert await store.purge(timedelta(seconds=-1)) == 3
+    assert await store._database.fetch("SELECT count(*), bool_or(is_erased) FROM messages") == [(1, False)]
+    assert [receipt.is_new for receipt in await add(store, kept, late)] == [False, True]
+    assert (await claim(store)).event == late
+
+
+async def somebody_waits(store: PostgresStore) -> bool:
+    return await store._database.fetch("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted") == [(True,)]
+
+
+async def test_a_message_that_comes_at_the_moment_of_its_edit_is_told_again_and_is_newer_then(open_store: OpenStore):
+    store = await open_store()
+    late = message("late")
+    edited = Edited(id="e", message_id=late.id, text="newer", thread=ROOM, author=ANN, sent_at=message().sent_at)
+    await add(store, edited)
+    early = await claim(store, lane="control")
+    async with store.unit() as unit:
+        assert await unit.threads.forestall(early)
+        adding = asyncio.create_task(add(store, late))
+        await until(lambda: somebody_waits(store))
+    with pytest.raises(NotStored):
+        await adding
+    assert [receipt.is_new for receipt in await add(store, late)] == [True]
+    assert (await claim(store)).event == replace(late, text="newer")
+
+
+@pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (1, 3, 2)])
+async def test_of_edits_that_come_at_one_moment_the_newest_waits_for_the_message(
+    open_store: OpenStore, order: tuple[int, ...]
+):
+    store = await open_store()
+    late = message("late")
+    for number in order:
+        sent_at = late.sent_at + timedelta(seconds=number)
+        newer = Edited(id=f"e{number}", message_id=late.id, text=str(number), thread=ROOM, author=ANN, sent_at=sent_at)
+        await add(store, newer)
+    first, *others = await claims(store, lane="control")
+
+    async def forestall(early: Claim) -> None:
+        async with store.unit() as unit:
+            assert await unit.threads.forestall(early)
+
+    async with asyncio.TaskGroup() as group, store.unit() as unit:
+        assert await unit.threads.forestall(first)
+        for other in others:
+            group.create_task(forestall(other))
+        await until(lambda: somebody_waits(store))
+    await add(store, late)
+    assert (await claim(store)).event == replace(late, text="3")
+
+
+async def test_an_edit_that_comes_at_the_moment_of_its_message_finds_it(open_store: OpenStore):
+    store = await open_store()
+    late = message("late")
+    edited = Edited(id="e", message_id=late.id, text="newer", thread=ROOM, author=ANN, sent_at=message().sent_at)
+    await add(store, edited)
+    early = await claim(store, lane="control")
+
+    async def is_edited() -> bool:
+        async with store.unit() as unit:
+            is_forestalled = await unit.threads.forestall(early)
+            return not is_forestalled and await unit.threads.edit(ROOM, late.id, ANN, "newer")
+
+    async with store.unit() as unit:
+        await unit.inbox.add([late])
+        editing = asyncio.create_task(is_edited())
+        await until(lambda: somebody_waits(store))
+    assert await editing
+    assert (await claim(store)).event == replace(late, text="newer")
+
+
+async def test_an_edit_that_cannot_be_read_costs_its_message_and_no_other(
+    open_store: OpenStore, caplog: pytest.LogCaptureFixture
+):
+    store = await open_store()
+    late, other = message("late"), message("other")
+    await add(
+        store, Edited(id="e", message_id=late.id, text="newer", thread=ROOM, author=ANN, sent_at=message().sent_at)
+    )
+    early = await claim(store, lane="control")
+    async with store.unit() as unit:
+        await unit.threads.forestall(early)
+        await unit.inbox.finish(early)
+    await store._database.fetch("UPDATE messages SET body = body || 'x'")
+    assert [receipt.is_new for receipt in await add(store, late, other)] == [False, True]
+    assert "cannot be read: Unreadable" in caplog.text
 
 
 async def test_a_message_whose_row_is_forgotten_is_still_known(open_store: OpenStore):

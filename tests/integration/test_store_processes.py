@@ -57,7 +57,7 @@ async def heard(reader: PostgresStore, act: Callable[[], Awaitable[object]]) -> 
 async def test_the_other_process_is_woken_for_what_it_may_do(open_store: OpenStore):
     writer, reader = await open_store(), await open_store()
     await asyncio.sleep(0.3)  # both listen
-    assert await heard(reader, lambda: add(writer, message())) == Signal(SignalKind.INBOX)
+    assert await heard(reader, lambda: add(writer, message())) == Signal(SignalKind.INBOX, "turn")
     taken = await claim(writer)
     delivery = await begin(writer, taken)
 
