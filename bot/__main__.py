@@ -44,10 +44,10 @@ ConfigFile = Annotated[
 
 @app.command(help="Start the assistant. · 启动助手。")
 def serve(config: ConfigFile = None) -> None:
-    from bot.serve import serve as run
+    from bot.serve import run
 
     settings = _load(config)
-    _or_explain(lambda: asyncio.run(run(settings, screen)))
+    _or_explain(lambda: run(settings, screen))
 
 
 @app.command(help="Talk to a running assistant in the terminal. · 在终端里对话。")

@@ -2,7 +2,9 @@
 
 import asyncio
 import errno
+import gc
 import signal
+import sys
 from contextlib import AsyncExitStack
 from time import monotonic
 
@@ -15,6 +17,11 @@ from bot.telemetry import set_up_logging
 from bot.texts import say
 from core.errors import Misconfigured
 from core.store.schema import current, upgrade
+
+if sys.platform == "win32":
+    from asyncio import run as run_loop
+else:
+    from uvloop import run as run_loop
 
 
 class Steps:
@@ -42,6 +49,11 @@ class Steps:
             self._step = ""
 
 
+def run(config: Config, screen: Console) -> None:
+    """`serve` on an event loop of its own."""
+    run_loop(serve(config, screen))
+
+
 async def serve(config: Config, screen: Console) -> None:
     """Serves until SIGINT or SIGTERM; a second signal leaves at once. Raises ParleyError where it cannot start."""
     settings = config.settings
@@ -54,6 +66,8 @@ async def serve(config: Config, screen: Console) -> None:
             url = f"http://{server.host}:{server.port}/"
             models = " + ".join(model.name for model in models_of(house.engine))
             screen.print(say("serve_ready", url=url, model=models), style="bold")
+            gc.collect()
+            gc.freeze()  # what stays for good: looking through all of torch again and again would hold the loop up
             await ended.wait()
             if house.manager.active:
                 screen.print(say("serve_stopping", count=house.manager.active))
