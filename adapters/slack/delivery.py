@@ -8,12 +8,12 @@ from typing import Any
 
 from adapters.slack.client import Client, MissingScope, SlackRefused, Unsure
 from adapters.slack.files import upload
-from adapters.slack.growing import Growing
 from adapters.slack.installations import Bot
 from adapters.slack.render import confirm_blocks, fallback, feedback_blocks, stop_blocks
 from adapters.slack.texts import say
 from adapters.slack.writer import Writer
 from core.errors import ChannelError, RateLimited
+from core.growing import Growing
 from core.language import language_of
 from core.message import Chunk, Citation, Image, PartId, Source, StatusKind
 from core.ports import Delivery, Ledger, Metrics

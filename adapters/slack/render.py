@@ -6,8 +6,8 @@ from typing import Any
 
 from adapters.slack.mrkdwn import fallback, mrkdwn
 from adapters.slack.parse import REASONS
-from adapters.slack.splitting import Pager
 from adapters.slack.texts import say
+from core.splitting import Pager
 
 __all__ = [
     "LIMIT", "answer_blocks", "confirm_blocks", "fallback", "feedback_blocks", "feedback_modal", "harmless", "mrkdwn",

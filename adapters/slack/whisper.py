@@ -8,9 +8,9 @@ from aiohttp import ClientConnectorError, ClientError
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.slack.client import QUIET, Client, Clients, MissingScope
-from adapters.slack.growing import Growing
 from adapters.slack.render import answer_blocks, fallback, feedback_blocks, pieces
 from core.errors import ChannelError
+from core.growing import Growing
 from core.language import language_of
 from core.message import Chunk, PartId, Source
 from core.ports import Delivery, Ledger, Metrics

@@ -8,10 +8,10 @@ from typing import Any
 
 from adapters.slack.client import PATIENCE, Client, SlackRefused, StreamEnded, Unsure
 from adapters.slack.render import LIMIT, answer_blocks, fallback, harmless, mrkdwn, settled
-from adapters.slack.splitting import Pager
 from core.errors import ChannelError, RateLimited
 from core.message import PartId
 from core.ports import Delivery, Ledger
+from core.splitting import Pager
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from adapters.slack.growing import Growing
+from core.growing import Growing
 from core.message import Ask, Chunk, Citation, Image, Replace, Sources, Status, StatusKind, Text, Written
 
 LONG = 60.0  # seconds nobody ever waits here

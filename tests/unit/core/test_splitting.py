@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from adapters.slack.splitting import Context, Pager
+from core.splitting import Context, Pager
 
 LIMIT = 300
 
