@@ -177,6 +177,8 @@ class Courier:
 def _report(error: BaseException, delivery: Delivery) -> None:
     where = f"reply {delivery.reply.id} through {delivery.reply.thread.adapter}, attempt {delivery.attempts}"
     if isinstance(error, ChannelError):
-        log.warning("%s was not delivered: %s", where, error)
+        # One that only waits says so once: the tries that follow say nothing new.
+        has_been_said = isinstance(error, _PATIENT) and delivery.attempts > 1
+        log.log(logging.INFO if has_been_said else logging.WARNING, "%s was not delivered: %s", where, error)
     elif not isinstance(error, LeaseLost | NotStored):
         log.error("%s was not delivered, the adapter failed: %s", where, trace(error))
