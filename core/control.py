@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from core.commands import question_of
 from core.hall import Hall
 from core.language import language_of
-from core.message import Author, Command, Deleted, Edited, Feedback, Reply, Source
+from core.message import Author, Command, Deleted, Edited, Feedback, Reply, ReplyId, Source
 from core.ports import Claim, Mark, State, Unit
 from core.texts import say
 
@@ -35,10 +35,11 @@ async def act(hall: Hall, claim: Claim) -> None:
 
 async def _stop(hall: Hall, unit: Unit, claim: Claim, command: Command) -> bool:
     if not hall.access.allows(command.author, command.thread):
-        await _answer(hall, unit, claim, command, "not_allowed")
+        await _answer(hall, unit, claim, command, "not_allowed", State.REFUSED)
         return True
     whose: Author | None = None if hall.access.is_admin(command.author) else command.author
-    if not await unit.inbox.mark(Mark.STOP, thread=command.thread, author=whose):
+    which = ReplyId(command.args) if command.args else None
+    if not await unit.inbox.mark(Mark.STOP, thread=command.thread, author=whose, reply=which):
         await _answer(hall, unit, claim, command, "nothing_to_stop")
     return True
 
@@ -67,9 +68,12 @@ async def _delete(hall: Hall, unit: Unit, claim: Claim, deleted: Deleted) -> boo
     """
     is_let_in = hall.access.allows(deleted.author, deleted.thread)
     by = None if is_let_in else deleted.author
-    is_erased = await unit.threads.erase(deleted.thread, deleted.message_id, by)
-    if not is_erased:
-        await unit.threads.forestall(claim)
+
+    async def is_gone() -> bool:
+        return await unit.threads.erase(deleted.thread, deleted.message_id, by)
+
+    # Where nothing can be forestalled, the message may have come just now.
+    is_erased = await is_gone() or (not await unit.threads.forestall(claim) and await is_gone())
     if is_erased or is_let_in:
         await unit.inbox.mark(Mark.ERASE, thread=deleted.thread, message_id=deleted.message_id)
     return True
@@ -100,19 +104,21 @@ async def _may_rate(hall: Hall, unit: Unit, author: Author, reply: Reply) -> boo
     return question is not None and hall.access.allows(author, question.thread)
 
 
-async def _answer(hall: Hall, unit: Unit, claim: Claim, command: Command, name: str) -> None:
+async def _answer(
+    hall: Hall, unit: Unit, claim: Claim, command: Command, name: str, state: State = State.DELIVERING
+) -> None:
     """Leaves a sentence in the outbox, in answer to a command of this lane."""
     reply = Reply(
         id=claim.reply_id,
         thread=command.thread,
         asker=command.author,
         in_reply_to=command.id,
-        text=say(name, language_of(command.args, command.author.locale)),
+        text=say(name, language_of("", command.author.locale)),
         source=Source.HOUSE,
     )
     await unit.turns.begin(claim)
     await unit.replies.open(claim, reply)
     delivery = await unit.outbox.open(claim, reply, lease=hall.terms.lease)
     await unit.replies.save(reply)
-    await unit.turns.move(reply.id, State.DELIVERING)
+    await unit.turns.move(reply.id, state)
     await unit.outbox.ready(delivery, keep=False)

@@ -268,7 +268,9 @@ class Dialog:
 
     async def _draw(self, question: Question, drafter: Drafter) -> None:
         turn = await self._read(self._turn(question), question)
-        unread = apology(turn.reading, self._language)
+        # A thread that stays unread is told of once: where the question called us into it.
+        told = turn.reading if question.message.is_mention else replace(turn.reading, misses_thread=False)
+        unread = apology(told, self._language)
         if unread and not turn.reading.files and not turn.message.text.strip():
             self._take(Text(unread, Source.HOUSE))
             return

@@ -171,7 +171,7 @@ class DialogManager:
         room = self._hall.terms.concurrency - len(self._handovers)
         if self._is_stopping or room <= 0:
             return False
-        async with self._hall.store.unit(autocommit=True) as unit:
+        async with self._hall.store.unit() as unit:
             deliveries = await unit.outbox.claim(
                 owner=self.owner, doors=self._doors, limit=room, lease=self._hall.terms.lease
             )
@@ -182,7 +182,7 @@ class DialogManager:
         return len(deliveries) == room
 
     async def _claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
-        async with self._hall.store.unit(autocommit=True) as unit:
+        async with self._hall.store.unit() as unit:
             return await unit.inbox.claim(
                 lane, owner=self.owner, doors=self._doors, limit=limit, lease=self._hall.terms.lease
             )

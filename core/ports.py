@@ -369,11 +369,18 @@ class Inbox(Protocol):
         ...
 
     async def mark(
-        self, mark: Mark, *, thread: ThreadId, author: Author | None = None, message_id: str | None = None
+        self,
+        mark: Mark,
+        *,
+        thread: ThreadId,
+        author: Author | None = None,
+        message_id: str | None = None,
+        reply: ReplyId | None = None,
     ) -> int:
         """Marks the running turn of this thread (and author), else the waiting ones; how many.
 
-        With `message_id` the turn of that message, or the one that answers it once more.
+        With `message_id` the turn of that message, or the one that answers it once more; with `reply` the turn of
+        that one.
         """
         ...
 

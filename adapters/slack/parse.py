@@ -104,8 +104,7 @@ def _said(event: Payload, place: Place) -> tuple[Event, ...]:
     if not (channel and ts and _is_person(event, place)) or "edited" in event:
         return ()  # an edit that adds a mention is announced as a new one, and never starts a turn
     text, files = text_of(event, "text"), _files(event, place)
-    turns_to_another = begins_with_another(text, place.bot_user) and not _is_mention(event, place)
-    if turns_to_another and _visibility(event) is not Visibility.DIRECT:
+    if _turns_to_another(event, event, place):
         return ()
     message = Message(
         id=_message_id(place, channel, ts),
@@ -136,6 +135,8 @@ def _changed(event: Payload, place: Place) -> tuple[Event, ...]:
         return _deleted(event, ts, place)
     if not (channel and ts and _is_person(now, place)) or text_of(now, "text") == text_of(before, "text"):
         return ()
+    if _turns_to_another(before, event, place):
+        return ()  # what it was before was no question
     edited_at = _id(part_of(now, "edited"), "ts") or _id(event, "event_ts") or ts
     edited = Edited(
         id=f"edit:{_message_id(place, channel, ts)}:{edited_at}",
@@ -204,7 +205,7 @@ def _clicked(payload: Payload, place: Place) -> tuple[Event, ...]:
         case "feedback":
             return _voted(value, envelope)
         case ("regenerate" | "stop") as name if _REPLY.fullmatch(value):
-            return (_command(CommandName(name), value if name == "regenerate" else "", payload, thread, envelope),)
+            return (_command(CommandName(name), value, payload, thread, envelope),)
         case "confirm" if _ID.fullmatch(value):
             return (_command(CommandName.CONFIRM, value, payload, thread, envelope),)
         case _:
@@ -331,6 +332,12 @@ def _is_person(event: Payload, place: Place) -> bool:
     """Bots are not answered, we ourselves least of all."""
     user = _id(event, "user")
     return bool(user) and user not in (place.bot_user, _NOBODY) and not event.get("bot_id")
+
+
+def _turns_to_another(said: Payload, event: Payload, place: Place) -> bool:
+    """Whether words that several can read are for somebody else, whom they name at their beginning."""
+    is_for_another = begins_with_another(text_of(said, "text"), place.bot_user) and not _is_mention(said, place)
+    return is_for_another and _visibility(event) is not Visibility.DIRECT
 
 
 def _is_mention(event: Payload, place: Place) -> bool:

@@ -12,6 +12,7 @@ from core.errors import ChannelError
 from core.message import Message
 from core.turn import Utterance
 
+_PATIENCE = 2.0  # seconds: an answer without the thread is better than one that waits for Slack's limit to pass
 _PAGES = 10  # of 200 messages: of a longer thread the end is left out
 
 
@@ -28,6 +29,7 @@ async def earlier(client: Client, people: People, bot: Bot, message: Message, li
     for _ in range(_PAGES):
         page = await client.call(
             "conversations_replies",
+            patience=_PATIENCE,
             channel=thread.channel,
             ts=thread.thread,
             latest=asked_at,

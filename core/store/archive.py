@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from core.errors import ParleyError
 from core.message import Author, Reply, ReplyId, ThreadId
 from core.ports import Entry, State, ThreadSummary, Vote
 from core.store import messages, ratings, replies
 from core.store.database import Database
-from core.store.vault import Vault, reply_id, row_id
+from core.store.vault import DAMAGED, Vault, reply_id, row_id
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +70,7 @@ class PostgresArchive:
         """A thread whose first message cannot be read has no name to go by: it is left out, and the others stay."""
         try:
             return await self._summary(*row)
-        except ParleyError as error:
+        except DAMAGED as error:
             logger.error("message %s cannot be read, its thread is not listed: %s", row[1].hex, type(error).__name__)
             return None
 
@@ -94,7 +93,7 @@ class PostgresArchive:
         """One row that was changed or moved in the database takes its words with it, not the whole page."""
         try:
             return await self._entry(self._vault.person(reader), votes, row)
-        except ParleyError as error:
+        except DAMAGED as error:
             logger.error("message %s or its answer cannot be read: %s", row[1].hex, type(error).__name__)
             lost = reply_id(row[4] or row[1])
             return Entry(row[0], "", "", reader, datetime.fromtimestamp(0, UTC), lost, State.FAILED)

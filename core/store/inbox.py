@@ -9,14 +9,14 @@ from uuid import UUID
 
 from core import codec
 from core.commands import as_edited, question_in
-from core.errors import LeaseLost, Malformed, ParleyError
-from core.message import Author, Command, Event, Feedback, Message, ThreadId
+from core.errors import LeaseLost, Malformed
+from core.message import Author, Command, Event, Feedback, Message, ReplyId, ThreadId
 from core.ports import Claim, Mark, Receipt, SignalKind
 from core.store import messages
 from core.store.database import Row
 from core.store.room import Params, Room, token
 from core.store.signals import CHANNEL
-from core.store.vault import reply_id
+from core.store.vault import DAMAGED, reply_id, row_id
 
 logger = logging.getLogger(__name__)
 
@@ -87,9 +87,12 @@ _FINISH = f"""
     ) THEN pg_notify('{CHANNEL}', %(signal)s) END FROM finished
 """
 _RELEASE = f"""
-    UPDATE inbox SET status = 0, owner = NULL, lease_until = NULL, available_at = now() + %(delay)s,
-        failures = failures + %(failed)s
-    WHERE {_HELD}
+    WITH released AS (
+        UPDATE inbox SET status = 0, owner = NULL, lease_until = NULL, available_at = now() + %(delay)s,
+            failures = failures + %(failed)s
+        WHERE {_HELD} RETURNING 1
+    )
+    SELECT pg_notify('{CHANNEL}', %(signal)s) FROM released
 """
 _BURY = f"""
     WITH buried AS (
@@ -99,7 +102,7 @@ _BURY = f"""
         UPDATE outbox SET status = 3, owner = NULL, lease_until = NULL
         FROM buried WHERE outbox.reply_id = buried.reply_id AND NOT is_ready
     )
-    SELECT FROM buried
+    SELECT pg_notify('{CHANNEL}', %(signal)s), pg_notify('{CHANNEL}', %(shown)s) FROM buried
 """
 _REAP = f"""
     WITH expired AS MATERIALIZED (
@@ -109,6 +112,11 @@ _REAP = f"""
         FROM expired WHERE inbox.id = expired.id RETURNING 1
     )
     SELECT count(*), pg_notify('{CHANNEL}', %(signal)s) FROM freed HAVING count(*) > 0
+"""
+# Who works on it is told; of one that waits, whoever passed it over while it was being written.
+_TOLD_OF_MARK = f"""
+    CASE WHEN status = 1 THEN pg_notify('{CHANNEL}', %(signal)s || replace(reply_id::text, '-', ''))
+        ELSE pg_notify('{CHANNEL}', %(waiting)s) END
 """
 # The turn of a message, or the one that answers it once more.
 _IS_ABOUT = "{row}.reply_id = %(message)s OR {row}.reply_id IN (SELECT id FROM replies WHERE question = %(message)s)"
@@ -120,16 +128,17 @@ _MARK = f"""
         WHERE thread = %(thread)s AND lane = 'turn' AND status IN (0, 1)
             AND (%(author)s::uuid IS NULL OR author = %(author)s)
             AND (%(message)s::uuid IS NULL OR {_IS_ABOUT.format(row="inbox")})
+            AND (%(reply)s::uuid IS NULL OR reply_id = %(reply)s)
             AND (status = 1 OR NOT EXISTS (
                 SELECT FROM inbox running
                 WHERE running.thread = %(thread)s AND running.lane = 'turn' AND running.status = 1
                     AND (%(author)s::uuid IS NULL OR running.author = %(author)s)
                     AND (%(message)s::uuid IS NULL OR {_IS_ABOUT.format(row="running")})
+                    AND (%(reply)s::uuid IS NULL OR running.reply_id = %(reply)s)
             ))
         RETURNING reply_id, status
     )
-    SELECT reply_id, status,
-        CASE WHEN status = 1 THEN pg_notify('{CHANNEL}', %(signal)s || replace(reply_id::text, '-', '')) END
+    SELECT reply_id, status, {_TOLD_OF_MARK}
     FROM marked
 """
 _AMEND = f"""
@@ -139,8 +148,7 @@ _AMEND = f"""
             AND EXISTS (SELECT FROM messages WHERE messages.id = %(message)s)
         RETURNING reply_id, status
     )
-    SELECT reply_id, status,
-        CASE WHEN status = 1 THEN pg_notify('{CHANNEL}', %(signal)s || replace(reply_id::text, '-', '')) END
+    SELECT reply_id, status, {_TOLD_OF_MARK}
     FROM amended
 """
 _WAITING = "SELECT (SELECT count(*) FROM inbox WHERE status = 0) + (SELECT count(*) FROM inbox WHERE status = 1)"
@@ -222,11 +230,9 @@ class PostgresInbox(Room):
         id_, row_id, author, payload, attempts, created_at, mark, failures, body = row
         try:
             event = await self._event(author, row_id, payload, body)
-        except ParleyError as error:
+        except DAMAGED as error:
             logger.error("inbox row %d cannot be read and was buried: %s", id_, type(error).__name__)
-            reason = await self._vault.seal("inbox", "reason", self._vault.house, row_id, str(error).encode())
-            self._tx.later(_BURY, {"id": id_, "owner": owner, "attempts": attempts, "reason": reason}, LeaseLost)
-            self._desk.wake(SignalKind.INBOX)
+            await self._bury({"id": id_, "owner": owner, "attempts": attempts}, row_id, str(error))
             return None
         return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, Mark(mark) if mark else None, failures)
 
@@ -257,15 +263,18 @@ class PostgresInbox(Room):
         self._tx.later(_FINISH, token(claim) | {"signal": signal}, LeaseLost)
 
     async def release(self, claim: Claim, delay: timedelta, *, is_failure: bool = False) -> None:
-        self._desk.wake(SignalKind.INBOX)
-        self._tx.later(_RELEASE, token(claim) | {"delay": delay, "failed": int(is_failure)}, LeaseLost)
+        signal = self._desk.wake(SignalKind.INBOX)
+        how = {"delay": delay, "failed": int(is_failure), "signal": signal}
+        self._tx.later(_RELEASE, token(claim) | how, LeaseLost)
 
     async def bury(self, claim: Claim, reason: str) -> None:
-        self._desk.wake(SignalKind.INBOX)
-        self._desk.wake(SignalKind.OUTBOX)
-        row_id = UUID(claim.reply_id)
-        sealed = await self._vault.seal("inbox", "reason", self._vault.house, row_id, reason.encode())
-        self._tx.later(_BURY, token(claim) | {"reason": sealed}, LeaseLost)
+        await self._bury(token(claim), UUID(claim.reply_id), reason)
+
+    async def _bury(self, held: Params, row: UUID, reason: str) -> None:
+        """The next of its thread may start, and the next of its answers be shown."""
+        sealed = await self._vault.seal("inbox", "reason", self._vault.house, row, reason.encode())
+        signals = {"signal": self._desk.wake(SignalKind.INBOX), "shown": self._desk.wake(SignalKind.OUTBOX)}
+        self._tx.later(_BURY, held | {"reason": sealed} | signals, LeaseLost)
 
     async def reap(self) -> int:
         rows = await self._tx.fetch(_REAP, {"signal": self._desk.hub.payload_of(SignalKind.INBOX)})
@@ -274,15 +283,25 @@ class PostgresInbox(Room):
         return int(rows[0][0]) if rows else 0
 
     async def mark(
-        self, mark: Mark, *, thread: ThreadId, author: Author | None = None, message_id: str | None = None
+        self,
+        mark: Mark,
+        *,
+        thread: ThreadId,
+        author: Author | None = None,
+        message_id: str | None = None,
+        reply: ReplyId | None = None,
     ) -> int:
-        vault = self._vault
+        vault, row = self._vault, row_id(reply) if reply is not None else None
+        if reply is not None and row is None:
+            return 0
         params = {
             "mark": mark.value,
             "thread": vault.thread(thread),
             "author": vault.person(author) if author else None,
             "message": vault.event(thread.adapter, message_id) if message_id is not None else None,
+            "reply": row,
             "signal": self._desk.hub.payload_of(SignalKind.MARK),
+            "waiting": self._desk.hub.payload_for_all(SignalKind.INBOX, "turn"),
         }
         return self._marked(await self._tx.fetch(_MARK, params))
 
@@ -292,6 +311,7 @@ class PostgresInbox(Room):
             "message": message,
             "thread": self._vault.thread(thread),
             "signal": self._desk.hub.payload_of(SignalKind.MARK),
+            "waiting": self._desk.hub.payload_for_all(SignalKind.INBOX, "turn"),
         }
         count = self._marked(await self._tx.fetch(_AMEND, params))
         if count:
@@ -299,9 +319,9 @@ class PostgresInbox(Room):
         return count
 
     def _marked(self, rows: list[Row]) -> int:
-        for row_id, status, _ in rows:
+        for id_, status, _ in rows:
             if status == 1:
-                self._desk.wake(SignalKind.MARK, reply_id(row_id))
+                self._desk.wake(SignalKind.MARK, reply_id(id_))
         return len(rows)
 
     async def waiting(self) -> int:

@@ -5,11 +5,11 @@ from dataclasses import replace
 from uuid import UUID
 
 from core import codec
-from core.errors import Malformed, ParleyError
+from core.errors import Malformed
 from core.message import Author, Edited, Event, Message, ThreadId
 from core.reading import Reading
 from core.store.room import Desk
-from core.store.vault import Vault
+from core.store.vault import DAMAGED, Vault
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ async def open_reading(vault: Vault, author: UUID, row_id: UUID, sealed: bytes |
         return None
     try:
         return codec.loads_reading(await vault.open("messages", "reading", author, row_id, sealed))
-    except ParleyError as error:
+    except DAMAGED as error:
         logger.error("what was read with message %s cannot be opened: %s", row_id.hex, type(error).__name__)
         return None
 
@@ -74,7 +74,7 @@ async def early_edit(desk: Desk, row_id: UUID) -> Edited | None:
         try:
             event = codec.loads(await desk.vault.open("messages", "body", author, row_id, body))
             return event if isinstance(event, Edited) else None
-        except ParleyError as error:
+        except DAMAGED as error:
             logger.error("what stands for message %s cannot be read: %s", row_id.hex, type(error).__name__)
     return None
 

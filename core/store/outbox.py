@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from core.errors import LeaseLost, ParleyError
+from core.errors import LeaseLost
 from core.message import PartId, Reply, ReplyId
 from core.ports import Claim, Delivery, SignalKind
 from core.store import bodies, replies
 from core.store.database import Row
 from core.store.room import Room, delivery_token, token
 from core.store.signals import CHANNEL
-from core.store.vault import reply_id
+from core.store.vault import DAMAGED, reply_id
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +141,7 @@ class PostgresOutbox(Room):
         try:
             kept = await self._state(person, UUID(reply.id), state)
             return await replies.with_parts(self._vault, reply, person, parts), kept
-        except ParleyError as error:
+        except DAMAGED as error:
             logger.error("what was sent of reply %s cannot be read: %s", reply.id, type(error).__name__)
             return reply, {}
 
@@ -167,7 +167,7 @@ class PostgresOutbox(Room):
         try:
             about, reply = await replies.read(self._vault, stored)
             kept = await self._state(stored.asker, stored.id, state)
-        except ParleyError as error:
+        except DAMAGED as error:
             logger.error("reply %s cannot be read and was buried: %s", stored.id.hex, type(error).__name__)
             held = {"id": reply_id(stored.id), "owner": owner, "attempts": attempts}
             await self._bury(held, str(error))

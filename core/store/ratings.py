@@ -8,14 +8,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from core.errors import ParleyError
 from core.message import Author, Feedback, LastReplyTo, PartId, Reply, ReplyId
 from core.ports import Vote
 from core.store import bodies
 from core.store.database import Transaction
 from core.store.replies import PostgresReplies
 from core.store.room import Room
-from core.store.vault import Vault, reply_id, row_id
+from core.store.vault import DAMAGED, Vault, reply_id, row_id
 
 logger = logging.getLogger(__name__)
 
@@ -134,7 +133,7 @@ def _said(votes: Iterable[Vote]) -> tuple[Vote, ...]:
 async def _readable(vault: Vault, row: Sequence[Any]) -> Cast | None:
     try:
         return await _cast(vault, row)
-    except ParleyError as error:
+    except DAMAGED as error:
         logger.error("vote %s cannot be read and is not counted: %s", row[0].hex, type(error).__name__)
         return None
 

@@ -72,7 +72,7 @@ _REPLACED_MEANWHILE = """
     SELECT EXISTS (
         SELECT FROM replies JOIN turns ON turns.reply_id = replies.id
         WHERE replies.question = (SELECT question FROM replies WHERE id = %(id)s)
-            AND replies.replaces = %(id)s AND replies.seq < %(seq)s
+            AND replies.replaces = %(id)s AND replies.seq < %(seq)s AND turns.state NOT IN ('stopped', 'failed')
             AND (turns.finished_at > %(asked_at)s
                 OR EXISTS (SELECT FROM outbox WHERE outbox.reply_id = replies.id AND outbox.status = 0))
     )

@@ -4,13 +4,14 @@
 import logging
 from uuid import UUID
 
-from core.errors import ParleyError, Refused
+from core.errors import Refused
 from core.message import Author, Deleted, Edited, Feedback, ThreadId
 from core.ports import Claim, Exchange, ThreadFacts
 from core.reading import EMPTY, Reading
 from core.store import messages, replies
 from core.store.database import Row
 from core.store.room import Room
+from core.store.vault import DAMAGED
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ class PostgresThreads(Room):
         """A row that was changed or moved in the database is forgotten; it must not silence its thread."""
         try:
             return await self._exchange(*row)
-        except ParleyError as error:
+        except DAMAGED as error:
             logger.error("message %s or its answer cannot be read: %s", row[1].hex, type(error).__name__)
             return None
 

@@ -4,13 +4,16 @@ import hmac
 import secrets
 from uuid import UUID
 
-from core.errors import Unreadable
+from core.errors import Malformed, Unreadable
 from core.message import Author, PartId, ReplyId, ThreadId
 from core.store import seal
 from core.store.database import Database, Row
 from core.store.keys import Keys
 from core.store.lru import Lru
 from core.store.seal import DataKey, Place
+
+# What reading a row raises that was changed or moved in the database. That the database is away says nothing of a row.
+DAMAGED = (Unreadable, Malformed)
 
 _DATA_KEYS = 2_000  # persons; whoever was away longer has theirs read again
 _OPENED_BYTES = 8 * 2**20

@@ -44,7 +44,7 @@ from core.message import (
     Usage,
     Utterance,
 )
-from core.ports import Capabilities, Delta, Model, State
+from core.ports import Capabilities, Delta, Mark, Model, State
 from core.reading import MAX_FILE, Reading, UnreadFile, Why, apology
 from core.texts import say
 from core.turn import compose
@@ -343,6 +343,38 @@ async def test_a_stop_ends_the_answer_and_keeps_what_was_said(house):
     await eventually(lambda: house.door.shown.get(message.id) == "answer")
 
 
+async def test_a_stop_of_one_answer_leaves_another_alone(house):
+    """The button under an answer that is said, and still being shown, while the next is written."""
+    _, first = await house.ask("one")
+    await house.until(first)
+    house.mind.gate.clear()
+    _, second = await house.ask("two")
+    await house.until(second, State.ANSWERING)
+    late, mine = (house.command(CommandName.STOP, args=which) for which in (first, second))
+    await house.accept(late)
+    await eventually(lambda: house.door.shown.get(late.id) == say("nothing_to_stop", "en"))
+    assert (await house.facts(second)).state is State.ANSWERING
+    await house.accept(mine)
+    assert (await house.until(second)).state is State.STOPPED
+
+
+@pytest.mark.parametrize("name", ["", "no id", "0" * 31, "\0"])
+async def test_a_stop_of_what_is_no_answer_stops_nothing(house, name):
+    house.mind.gate.clear()
+    message, reply_id = await house.ask("one")
+    await house.until(reply_id, State.ANSWERING)
+    async with house.store.unit() as unit:
+        assert await unit.inbox.mark(Mark.STOP, thread=message.thread, reply=ReplyId(name)) == 0
+
+
+async def test_a_stop_of_somebody_not_let_in_makes_no_conversation(house):
+    guest = house.command(CommandName.STOP, author=GUEST)
+    (reply_id,) = await house.accept(guest)
+    await eventually(lambda: house.door.shown.get(guest.id) == say("not_allowed", "en"))
+    assert (await house.facts(reply_id)).state is State.REFUSED
+    assert not await house.store.archive.is_conversation(guest.thread)
+
+
 async def test_a_stop_reaches_a_question_that_waits(house):
     house.mind.gate.clear()
     _, first = await house.ask("one", author=BOB)
@@ -495,6 +527,32 @@ async def test_an_answer_is_written_again_once_however_often_that_is_asked_for_m
         (again,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
         assert (await house.until(again)).state is State.DONE
         assert len(house.mind.heard) == 3
+
+
+async def test_an_answer_whose_rewriting_was_stopped_can_be_asked_for_again_at_once(store):
+    class Slow(Door):
+        """Confirms nothing until it is `free`."""
+
+        free = asyncio.Event()
+
+        async def deliver(self, delivery, chunks, ledger):
+            await super().deliver(delivery, chunks, ledger)
+            if delivery.reply.replaces:
+                await self.free.wait()
+
+    async with House(store, door=Slow()).at_work() as house:
+        _, first = await house.ask("one")
+        await house.until(first)
+        house.mind.gate.clear()
+        (second,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+        await house.until(second, State.ANSWERING)
+        await house.accept(house.command(CommandName.STOP))
+        await house.until(second, State.STOPPED)
+        house.mind.gate.set()
+        (third,) = await house.accept(house.command(CommandName.REGENERATE, args=first))
+        await house.until(third, State.DELIVERING)
+        Slow.free.set()
+        assert (await house.until(third)).state is State.DONE
 
 
 async def test_clicks_on_an_answer_that_waits_to_be_written_again_are_one(house):
@@ -879,11 +937,12 @@ async def test_a_thread_that_cannot_be_read_costs_no_answer_and_is_told_of(store
 
 async def test_a_thread_that_could_not_be_read_is_read_with_the_next_question(store):
     async with House(store, door=Library(ChannelError("away"))).at_work() as house:
-        _, first = await mention(house, "one")
+        message, first = await mention(house, "一？")
         await house.until(first, State.DONE)
-        message, second = await house.ask("二？")
-        await house.until(second, State.DONE)
         assert house.door.shown[message.id].endswith(f"\n\n*{say('unread_thread', 'zh')}*")
+        _, second = await house.ask("two")
+        await house.until(second, State.DONE)
+        assert (await house.reply(second)).text == "answer to two"  # it was told already
         house.door.said = BOAT
         _, third = await house.ask("three")
         await house.until(third, State.DONE)

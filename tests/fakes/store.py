@@ -277,7 +277,13 @@ class MemoryInbox(Room):
         return len(expired)
 
     async def mark(
-        self, mark: Mark, *, thread: ThreadId, author: Author | None = None, message_id: str | None = None
+        self,
+        mark: Mark,
+        *,
+        thread: ThreadId,
+        author: Author | None = None,
+        message_id: str | None = None,
+        reply: ReplyId | None = None,
     ) -> int:
         rows = [
             row
@@ -287,6 +293,7 @@ class MemoryInbox(Room):
             and row.status in (WAITING, RUNNING)
             and (author is None or row.author == author.key)
             and (message_id is None or self._is_about(row, reply_id(thread.adapter, message_id)))
+            and (reply is None or row.reply_id == reply)
         ]
         rows = [row for row in rows if row.status == RUNNING] or rows
         for row in rows:
@@ -521,7 +528,9 @@ class MemoryReplies(Room):
 
     def _was_unfinished(self, reply_id: ReplyId, moment: datetime) -> bool:
         turn, place = self._tables.turns.get(reply_id), self._tables.outbox.get(reply_id)
-        ended_later = turn is not None and turn.finished_at is not None and turn.finished_at > moment
+        if turn is None or turn.state in (State.STOPPED, State.FAILED):
+            return False
+        ended_later = turn.finished_at is not None and turn.finished_at > moment
         return ended_later or (place is not None and not place.is_buried)
 
     async def question(self, reply_id: ReplyId) -> Message | None:

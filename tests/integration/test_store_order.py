@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import defaultdict
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -10,10 +11,16 @@ from typing import Any
 import pytest
 
 from bench.until import until
+from bot.telemetry import PrometheusMetrics
+from core.answer import answer_with
+from core.control import act
 from core.errors import LeaseLost, NotStored
+from core.hall import Hall
 from core.message import Command, CommandName, Deleted, Edited, Message, ThreadId
-from core.ports import Claim, Mark
+from core.ports import Claim, Delivery, Mark, Signal, SignalKind
 from core.store import PostgresStore
+from core.store.threads import PostgresThreads
+from tests.fakes.engine import ScriptedEngine
 from tests.integration.conftest import OpenStore
 from tests.store_moves import ANN, LEASE, ROOM, add, begin, claim, claims, command, deliver, finish, message
 
@@ -284,3 +291,98 @@ async def test_an_unreadable_row_is_buried_and_the_next_is_answered(open_store: 
     fine = await claim(store)
     assert isinstance(fine.event, Message)
     assert (fine.event.text, fine.event.thread) == ("fine", ROOM)
+
+
+async def test_a_row_that_was_passed_over_while_it_was_written_is_looked_for_again(open_store: OpenStore):
+    writer, reader = await open_store(), await open_store()
+    said = message("one")
+    await add(writer, said)
+    async with asyncio.timeout(5), aclosing(reader.signals()) as signals:
+        await asyncio.sleep(0.3)  # the reader listens
+        waiting = asyncio.ensure_future(anext(signals))
+        async with writer.unit() as unit:
+            assert await unit.inbox.amend(ROOM, said.id, "two")
+            assert await claims(reader) == ()
+        assert await waiting == Signal(SignalKind.INBOX, "turn")
+    (taken,) = await claims(reader)
+    assert isinstance(taken.event, Message)
+    assert taken.event.text == "two"
+
+
+async def test_what_is_given_back_is_heard_of_elsewhere(open_store: OpenStore):
+    writer, reader = await open_store(), await open_store()
+    await add(writer, message("one"))
+    taken = await claim(writer)
+    async with asyncio.timeout(5), aclosing(reader.signals()) as signals:
+        await asyncio.sleep(0.3)
+        waiting = asyncio.ensure_future(anext(signals))
+        async with writer.unit() as unit:
+            await unit.inbox.release(taken, timedelta(0))
+        assert (await waiting).kind is SignalKind.INBOX
+
+
+async def test_the_end_of_a_turn_wakes_whoever_may_take_the_next_of_its_thread(open_store: OpenStore):
+    writer, reader = await open_store(), await open_store()
+    await add(writer, message("one"), message("two"))
+    taken = await claim(writer)
+    delivery = await begin(writer, taken)
+
+    async def woken(store: PostgresStore) -> None:
+        async with aclosing(store.signals()) as signals:
+            async for signal in signals:
+                if signal == Signal(SignalKind.INBOX, "turn"):
+                    return
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        group.create_task(woken(writer))
+        group.create_task(woken(reader))
+        await asyncio.sleep(0.3)  # both listen
+        await finish(writer, taken, delivery)
+
+
+async def test_a_message_that_comes_while_it_is_deleted_is_erased_all_the_same(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+):
+    first, second = await open_store(), await open_store()
+    said = message("secret")
+    await add(first, Deleted(id="d1", thread=ROOM, author=ANN, sent_at=said.sent_at, message_id=said.id))
+    deletion = await claim(first, lane="control")
+    forestall = PostgresThreads.forestall
+
+    async def late(threads: PostgresThreads, taken: Claim) -> bool:
+        await add(second, said)
+        return await forestall(threads, taken)
+
+    monkeypatch.setattr(PostgresThreads, "forestall", late)
+    mind = ScriptedEngine()
+    await act(Hall(first, {}, mind, answer_with(mind), PrometheusMetrics()), deletion)
+    (taken,) = await claims(second)
+    assert isinstance(taken.event, Message)
+    assert (taken.event.text, taken.mark) == ("", Mark.ERASE)
+
+
+async def test_a_key_that_cannot_be_read_for_a_moment_costs_nobody_their_answer(open_store: OpenStore):
+    first, second = await open_store(), await open_store()
+    await second.secrets.put("console/cookies", b"x")  # its own key is known
+    await add(first, message("one"))
+    taken = await claim(first)
+    await finish(first, taken, await begin(first, taken), keep=False)
+    await add(first, message("two"))
+    line = await first._database.take()
+    try:
+        await line.raw.execute("BEGIN")
+        await line.raw.execute("LOCK TABLE keys IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(NotStored):
+            await claims(second)
+        with pytest.raises(NotStored):
+            await carried(second)
+    finally:
+        await line.raw.execute("ROLLBACK")
+        await first._database.give_back(line, is_clean=True)
+    assert len(await claims(second)) == 1
+    assert len(await carried(second)) == 1
+
+
+async def carried(store: PostgresStore) -> tuple[Delivery, ...]:
+    async with store.unit() as unit:
+        return await unit.outbox.claim(owner="them", doors=("console",), limit=4, lease=LEASE)

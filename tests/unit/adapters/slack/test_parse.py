@@ -288,8 +288,10 @@ MEANINGS: Mapping[str, Event] = {
         visibility=Visibility.DIRECT,
         return_address={"user": ANNA.id, "team": TEAM, "ts": CLICKED, "response_url": CLICK_URL},
     ),
-    "block_actions_stop": click(CommandName.STOP),
-    "block_actions_stop_in_direct": click(CommandName.STOP, thread=thread(ROOT, DIRECT), visibility=Visibility.DIRECT),
+    "block_actions_stop": click(CommandName.STOP, args=REPLY),
+    "block_actions_stop_in_direct": click(
+        CommandName.STOP, args=REPLY, thread=thread(ROOT, DIRECT), visibility=Visibility.DIRECT
+    ),
     "block_actions_confirm": click(CommandName.CONFIRM, "ask-0001", "ask-0001"),
     "view_submission": answers("incomplete", "It is 41.\nSee above."),
     "view_submission_left_empty": answers(),
@@ -528,6 +530,14 @@ def test_what_becomes_of_a_mention_concerns_us_everywhere(name):
     assert not is_for_us(event, happened, PLACE)
 
 
+def test_an_edit_of_words_for_somebody_else_is_none_of_a_question():
+    changed = payload("message_changed")
+    changed["event"]["previous_message"]["text"] = "<@U0BEN0001> are you there?"
+    assert parse(changed, PLACE) == ()
+    changed["event"]["previous_message"]["text"] = f"<@{US}> are you there?"
+    assert len(parse(changed, PLACE)) == 1
+
+
 def test_a_stop_word_in_a_strange_thread_is_not_for_us():
     for text, is_ours in (("stop", False), (f"<@{US}> stop", True)):
         spoken = event_of("message_in_thread", text=text)
@@ -739,7 +749,7 @@ def test_a_click_on_a_root_message_concerns_the_thread_below_it():
     pressed = payload("block_actions_stop")
     for part in ("message", "container"):
         del pressed[part]["thread_ts"]
-    assert parse(pressed, PLACE) == (click(CommandName.STOP, thread=thread(TS)),)
+    assert parse(pressed, PLACE) == (click(CommandName.STOP, args=REPLY, thread=thread(TS)),)
 
 
 @pytest.mark.parametrize(
@@ -767,7 +777,7 @@ def test_the_root_itself_is_named_by_either_of_the_two(told_by):
     pressed = payload("block_actions_stop")
     pressed["message"] = {"ts": TS} if told_by == "message" else None
     pressed["container"] = {"message_ts": TS} if told_by == "container" else {}
-    assert parse(pressed, PLACE) == (click(CommandName.STOP, thread=thread(TS)),)
+    assert parse(pressed, PLACE) == (click(CommandName.STOP, args=REPLY, thread=thread(TS)),)
 
 
 @pytest.mark.parametrize(
