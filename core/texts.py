@@ -8,28 +8,35 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "- `stop` – stop the answer that is being written\n"
         "- `/regenerate` – answer the last question again\n"
         "- 👍 or 👎 under an answer – tell me whether it helped\n\n"
-        "Where a message cannot begin with `/`, mention me before it.\n\n"
-        "Everything stays on this company's own machines.",
+        "Where a message cannot begin with `/`, mention me before it: `@Parley /reset`. After `/parley` leave the "
+        "second `/` out: `/parley reset`.\n\n"
+        "The model and its memory run on this company's own machines. A chat service such as Slack, if you write to me "
+        "in one, keeps what is written there as well.",
         "请直接用自己的话提问；我在这个会话里回答，并记得会话里说过的内容。\n\n"
         "- `/reset` – 忘记这个会话到目前为止的内容\n"
         "- `/code` 或 `/chat` – 在这个会话里优先使用代码模型或聊天模型\n"
         "- `停止` – 停止正在写的回答\n"
         "- `/regenerate` – 重新回答上一个问题\n"
         "- 回答下方的 👍 或 👎 – 告诉我回答是否有帮助\n\n"
-        "如果消息不能以 `/` 开头，请先提及我，再写命令。\n\n"
-        "所有内容都只保存在本公司自己的机器上。",
+        "如果消息不能以 `/` 开头，请先提及我，再写命令：`@Parley /reset`。"
+        "写在 `/parley` 之后时，不用再加 `/`：`/parley reset`。\n\n"
+        "模型及其记忆都运行在本公司自己的机器上。如果您是在 Slack 等聊天服务中与我对话，写下的内容也会保存在那里。",
     ),
     "reset": (
         "Done: I no longer use what was said in this thread before. Ask away.",
         "好的：这个会话之前的内容我不再使用。请继续提问。",
     ),
     "route_code": (
-        "From here on the coding model answers in this thread, where one is loaded. `/chat` switches back.",
-        "从现在起，如果已加载代码模型，这个会话由它回答。输入 `/chat` 可切换回来。",
+        "From here on the coding model answers in this thread, where one is loaded. `/chat` switches back "
+        "(in Slack `@Parley /chat`, or `/parley chat`).",
+        "从现在起，如果已加载代码模型，这个会话由它回答。输入 `/chat` 可切换回来"
+        "（在 Slack 中是 `@Parley /chat` 或 `/parley chat`）。",
     ),
     "route_chat": (
-        "From here on the chat model answers in this thread. `/code` switches to the coding model.",
-        "从现在起，这个会话由聊天模型回答。输入 `/code` 可切换到代码模型。",
+        "From here on the chat model answers in this thread. `/code` switches to the coding model "
+        "(in Slack `@Parley /code`, or `/parley code`).",
+        "从现在起，这个会话由聊天模型回答。输入 `/code` 可切换到代码模型"
+        "（在 Slack 中是 `@Parley /code` 或 `/parley code`）。",
     ),
     "nothing_to_stop": (
         "None of your questions is being answered here right now, so there is nothing to stop.",

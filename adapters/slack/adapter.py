@@ -1,5 +1,6 @@
 """Slack as a front door: events come in over HTTP or Socket Mode, answers go out through the Web API."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from http import HTTPStatus
 
@@ -18,7 +19,7 @@ from adapters.slack.sealed import SealedStates
 from adapters.slack.settings import SlackSettings
 from adapters.slack.sound import is_sound
 from adapters.slack.texts import say_to_operator
-from adapters.slack.verify import refusal
+from adapters.slack.verify import Unsigned, refusal
 from adapters.slack.whisper import WhisperDelivery
 from core.errors import Misconfigured, Undeliverable
 from core.message import Attachment, Chunk, Message
@@ -46,6 +47,7 @@ class SlackAdapter:
             raise Misconfigured(say_to_operator("no_signing_secret"))
         self._settings = settings
         self._metrics = metrics
+        self._unsigned = Unsigned(metrics)
         self._clients = Clients(settings.api_url, self._token)
         self._installations = Installations(settings, secrets, leader, self._clients.sdk)
         states = SealedStates(secrets, leader, settings.client_secret)
@@ -56,6 +58,7 @@ class SlackAdapter:
             installations=self._installations,
             clients=self._clients,
             people=self._people,
+            metrics=metrics,
             knows=knows,
             may=may,
         )
@@ -66,6 +69,8 @@ class SlackAdapter:
             is_page = webhook.path in (INSTALL_PATH, CALLBACK_PATH) and self._settings.is_installable
             return await self._oauth.handle(webhook) if is_page else Received(HTTPStatus.NOT_FOUND)
         if refused := refusal(webhook, self._settings.signing_secret):
+            if refused.status == HTTPStatus.UNAUTHORIZED:
+                self._unsigned.note(webhook.received_at)
             return refused
         try:
             request = AsyncBoltRequest(body=webhook.body.decode(), headers=dict(webhook.headers))
@@ -76,15 +81,16 @@ class SlackAdapter:
         return _received(await self._intake.take(request, accept))
 
     async def listen(self, accept: Accept) -> None:
-        """Holds Slack's socket open until cancelled; without Socket Mode there is none, and this returns at once."""
+        """Asks Slack once who we are, and holds its socket open until cancelled; without Socket Mode there is none."""
         if not self._settings.is_socket:
+            await self._installations.greet()
             return
 
         async def take(request: AsyncBoltRequest) -> BoltResponse:
             return await self._intake.take(request, accept)
 
         opener = Client(self._clients.sdk(), Paces())
-        await socket_mode.hold(opener, self._settings.app_token, take)
+        await asyncio.gather(self._installations.greet(), socket_mode.hold(opener, self._settings.app_token, take))
 
     async def deliver(self, delivery: Delivery, chunks: AsyncIterator[Chunk], ledger: Ledger) -> None:
         """Shows the answer where it was asked for."""

@@ -12,7 +12,7 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 from slack_sdk.web.async_slack_response import AsyncSlackResponse
 
-from adapters.slack.client import SlackRefused, refusal
+from adapters.slack.client import SlackRefused, in_words, refusal
 from core.errors import ChannelError, RateLimited
 
 ClientFactory = Callable[[str | None], AsyncWebClient]
@@ -36,7 +36,7 @@ def asking(method: str) -> Iterator[None]:
     except SlackApiError as error:
         raise _told(method, error) from None
     except (ClientError, OSError, SlackClientError, TimeoutError) as error:
-        raise SlackAway(f"{method} ({type(error).__name__})") from None
+        raise SlackAway(f"{method}: {in_words(error)}") from None
     except (AttributeError, KeyError, TypeError, ValueError):  # what the library meets in an answer that is no JSON
         raise _unreadable(method) from None
 

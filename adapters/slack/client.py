@@ -9,7 +9,7 @@ from time import monotonic
 from typing import Any
 from urllib.parse import urlsplit
 
-from aiohttp import ClientError, ClientSession, ClientTimeout, TCPConnector
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout, TCPConnector
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.web.async_client import AsyncWebClient
 
@@ -45,6 +45,7 @@ _REMEDIES = {
     "channel_not_found": "the bot is not in this channel; invite it",
     "not_in_channel": "the bot is not in this channel; invite it",
     "missing_scope": "the app lacks a scope; add it to the manifest and install the app again",
+    "not_allowed_token_type": "this is another kind of token; PARLEY_SLACK_BOT_TOKEN begins with xoxb-",
     "msg_blocks_too_long": "the message is longer than Slack takes; please report this",
     "invalid_blocks": "Slack does not take the form of this message; please report this",
     "no_text": "Slack found no text in the message; please report this",
@@ -55,8 +56,19 @@ _REMEDIES = {
     "token_revoked": "the token was revoked; install the app again",
     "user_not_found": "Slack does not know this person",
 }
+# The one method that is called with the app token.
+_OPENING = "apps.connections.open"
+_ANOTHER = (
+    "Slack does not accept the app token; make another under Basic Information, App-Level Tokens, and replace "
+    "PARLEY_SLACK_APP_TOKEN"
+)
+_WITH_SCOPE = (
+    "PARLEY_SLACK_APP_TOKEN lacks the scope connections:write; make another that has it under Basic Information, "
+    "App-Level Tokens"
+)
 # What another token would mend.
 _TOKEN = frozenset({"account_inactive", "invalid_auth", "not_authed", "token_expired", "token_revoked"})
+_OTHER_TOKEN = frozenset({"missing_scope", "no_permission", "not_allowed_token_type"})
 _TOKEN_WAIT = timedelta(seconds=30)
 _TRANSIENT = frozenset({"fatal_error", "internal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
 
@@ -182,7 +194,7 @@ class Client:
                 self._standing.look_at(told)
             raise told from None
         except (ClientError, TimeoutError, OSError, SlackClientError) as error:
-            raise Unsure(f"{_name(method)}: {type(error).__name__}") from None
+            raise Unsure(f"{_name(method)}: {in_words(error)}") from None
         except (AttributeError, KeyError, TypeError, ValueError):  # what slack_sdk meets in an answer that is no JSON
             raise Unsure(f"{_name(method)}: an answer that cannot be read") from None
         if self._standing:
@@ -210,8 +222,17 @@ class Client:
         return refusal(method, str(fields["error"]), fields)
 
 
+def in_words(error: Exception) -> str:
+    """What kept a call from being answered."""
+    if isinstance(error, ClientConnectorError):
+        return "no connection"
+    return "no answer in time" if isinstance(error, TimeoutError) else "the connection broke"
+
+
 def refusal(method: str, code: str, data: Mapping[str, Any]) -> ChannelError:
     """What Slack's error code means to us."""
+    if _name(method) == _OPENING and (code in _TOKEN or code in _OTHER_TOKEN):
+        return SlackRefused(code, f"{_OPENING}: {_WITH_SCOPE if code == 'missing_scope' else _ANOTHER} ({code})")
     match code:
         case "message_not_in_streaming_state":
             return StreamEnded(code, f"{_name(method)}: the stream has ended")

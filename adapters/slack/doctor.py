@@ -63,20 +63,21 @@ async def examine(
     client_factory: ClientFactory,
     *,
     installations: Installations | None = None,
+    guests_may_ask: bool = False,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> tuple[Finding, ...]:
     """Everything that can be told from the settings and from what Slack answers; raises nothing that Slack causes.
 
     Where workspaces install the app themselves, theirs are looked at if `installations` knows them.
     """
-    visit = _Visit(settings, client_factory, now)
+    visit = _Visit(settings, client_factory, guests_may_ask=guests_may_ask, now=now)
     visit.findings += _configured(settings)
     try:
         await visit.tokens(installations)
         await visit.socket()
         await visit.manifest()
     except SlackAway as error:
-        visit.add("fault", "away", api=settings.api_url, problem=error.detail)
+        visit.add("fault", "away", api=settings.api_url, problem=(error.detail, _in_chinese(error.detail)))
     return tuple(visit.findings)
 
 
@@ -114,10 +115,18 @@ def _installable(settings: SlackSettings) -> Iterator[Finding]:
 class _Visit:
     """One round of questions. A refusal is a finding; SlackAway ends the round."""
 
-    def __init__(self, settings: SlackSettings, client_factory: ClientFactory, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        settings: SlackSettings,
+        client_factory: ClientFactory,
+        *,
+        guests_may_ask: bool,
+        now: Callable[[], datetime],
+    ) -> None:
         self.findings: list[Finding] = []
         self._settings = settings
         self._client_factory = client_factory
+        self._guests_may_ask = guests_may_ask
         self._now = now
         named = _APP_TOKEN.match(settings.app_token)
         self._app_id = named[1] if named else ""
@@ -192,6 +201,9 @@ class _Visit:
             return
         missing = [scope for scope in SCOPES if scope not in scopes]
         for scope in missing:
+            if scope == "users:read" and not self._guests_may_ask:
+                self.add("fault", "members_unknown", workspace=workspace)
+                continue
             kind: Kind = "fault" if scope in ESSENTIAL else "hint"
             self.add(kind, "scope_missing", workspace=workspace, scope=scope, why=SCOPES[scope])
         if not missing:
@@ -202,7 +214,7 @@ class _Visit:
         try:
             with asking("bots.info"):
                 answer = await self._client_factory(token).bots_info(bot=bot_id)
-        except (SlackRefused, RateLimited):  # without users:read; that was said already
+        except (SlackRefused, RateLimited):  # without users:read: that was said before
             return
         described = answer.get("bot")
         app_id = str(described.get("app_id") or "") if isinstance(described, Mapping) else ""
@@ -311,6 +323,12 @@ def _install(exported: Mapping[str, Any], expected: str) -> Iterator[Finding]:
         yield Finding("hint", "no_rotation")
 
 
+def _in_chinese(problem: str) -> str:
+    for english, chinese in _AWAY.items():
+        problem = problem.replace(english, chinese)
+    return problem
+
+
 def _at(value: Any, *names: str) -> Any:
     for name in names:
         value = value.get(name) if isinstance(value, Mapping) else None
@@ -325,8 +343,15 @@ _WHAT: Final[Mapping[str, Both]] = {
     "command": ("the slash command", "斜杠命令"),
 }
 
+_AWAY: Final[Mapping[str, str]] = {
+    "no connection": "无法建立连接",
+    "no answer in time": "没有按时回应",
+    "the connection broke": "连接中断",
+    "gave an answer that cannot be read": "的回应无法读取",
+}
+
 _BOT: Final = _Pass(
-    ("The bot token (PARLEY_SLACK_BOT_TOKEN)", "机器人令牌（PARLEY_SLACK_BOT_TOKEN）"),
+    ("The bot token (PARLEY_SLACK_BOT_TOKEN)", "Bot Token（PARLEY_SLACK_BOT_TOKEN）"),
     (
         "Copy the Bot User OAuth Token again from OAuth & Permissions of your app on api.slack.com/apps; where there "
         "is none, press Install to Workspace there.",
@@ -336,7 +361,7 @@ _BOT: Final = _Pass(
 )
 _INSTALL_AGAIN: Final[Both] = ("Install the app in this workspace again.", "请在该工作区重新安装应用。")
 _APP: Final = _Pass(
-    ("The app token (PARLEY_SLACK_APP_TOKEN)", "应用令牌（PARLEY_SLACK_APP_TOKEN）"),
+    ("The app token (PARLEY_SLACK_APP_TOKEN)", "App Token（PARLEY_SLACK_APP_TOKEN）"),
     (
         "Copy it again from Basic Information, App-Level Tokens; it begins with xapp-.",
         "请从 Basic Information → App-Level Tokens 重新复制；它以 xapp- 开头。",
@@ -373,10 +398,10 @@ _CODES: Final[Mapping[str, Both]] = {
         "this network is not on the list of addresses that the app or workspace allows",
         "当前网络不在应用或工作区允许的地址列表中",
     ),
-    "app_not_eligible": ("Slack gives no manifest of this app", "Slack 不提供该应用的 manifest"),
+    "app_not_eligible": ("Slack gives no manifest of this app", "Slack 不提供该应用的清单（manifest）"),
     "app_not_found": ("the token belongs to another workspace than the app", "该令牌与应用不属于同一个工作区"),
     "enterprise_is_restricted": ("the organisation forbids it", "企业组织禁止此操作"),
-    "failed_export": ("Slack could not write the manifest; try again", "Slack 未能导出 manifest；请重试"),
+    "failed_export": ("Slack could not write the manifest; try again", "Slack 未能导出应用清单；请重试"),
     "invalid_app_id": ("the token belongs to another workspace than the app", "该令牌与应用不属于同一个工作区"),
     "missing_scope": (
         "the token lacks a scope; add it under OAuth & Permissions and install the app again",
@@ -473,6 +498,12 @@ TEXTS: Final[Mapping[str, Both]] = {
         "{workspace} 缺少权限 {scope}：没有它，Parley 无法{why}。请在 OAuth & Permissions 中添加"
         "（`parley slack manifest` 包含全部权限），然后重新安装应用。",
     ),
+    "members_unknown": (
+        "The scope users:read is missing in {workspace}: without it everybody counts as a guest, so nobody is "
+        "answered. Add it under OAuth & Permissions and install the app again, or set access.slack.guests to true.",
+        "{workspace} 缺少权限 users:read：没有它，所有人都算访客，因此谁都得不到回答。"
+        "请在 OAuth & Permissions 中添加并重新安装应用，或把 access.slack.guests 设为 true。",
+    ),
     "scopes_ok": ("{workspace} has granted all {count} scopes", "{workspace} 已授予全部 {count} 项权限"),
     "scopes_unseen": (
         "Slack did not say which scopes the token has. Compare OAuth & Permissions with `parley slack manifest`.",
@@ -488,11 +519,13 @@ TEXTS: Final[Mapping[str, Both]] = {
         "{workspace} 尚未安装应用：请在浏览器中打开 {url}。",
     ),
     "installs_unseen": (
-        "The tokens of workspaces that installed the app themselves were not checked: they are in the database, which "
-        "could not be read from here.",
-        "没有检查各工作区自行安装得到的令牌：它们保存在数据库中，这里无法读取。",
+        "The tokens of workspaces that installed the app themselves were not checked: they are sealed in the database, "
+        "which could not be read from here. Set DATABASE_URL and PARLEY_KEYS to have them checked: an embedded "
+        "database is not looked into.",
+        "没有检查各工作区自行安装得到的令牌：它们加密保存在数据库中，这里无法读取。"
+        "设置 DATABASE_URL 和 PARLEY_KEYS 后即可检查；内置数据库不在检查范围内。",
     ),
-    "socket_ok": ("Socket Mode accepts the app token", "Socket Mode 接受该应用令牌"),
+    "socket_ok": ("Socket Mode accepts the app token", "Socket Mode 接受该 App Token"),
     "app_scope": (
         "PARLEY_SLACK_APP_TOKEN lacks the scope connections:write. Generate another one that has it under Basic "
         "Information, App-Level Tokens.",
@@ -502,22 +535,22 @@ TEXTS: Final[Mapping[str, Both]] = {
     "other_app": (
         "PARLEY_SLACK_APP_TOKEN belongs to the app {app}, the bot token to {bot_app}: events of one would be answered "
         "as the other. Take both from the same app.",
-        "PARLEY_SLACK_APP_TOKEN 属于应用 {app}，而机器人令牌属于 {bot_app}：收到的是一个应用的事件，"
+        "PARLEY_SLACK_APP_TOKEN 属于应用 {app}，而 Bot Token 属于 {bot_app}：收到的是一个应用的事件，"
         "却会以另一个应用的身份回答。请从同一个应用获取两者。",
     ),
     "events_unseen": (
         "A bot token cannot see which events the app is subscribed to. If Parley does not hear you, compare Event "
         "Subscriptions on api.slack.com/apps with `parley slack manifest`; or set PARLEY_SLACK_CONFIG_TOKEN (Your "
         "App Configuration Tokens, same page) and check again.",
-        "机器人令牌看不到应用订阅了哪些事件。如果 Parley 收不到消息，请将 api.slack.com/apps 的 Event Subscriptions "
+        "Bot Token 看不到应用订阅了哪些事件。如果 Parley 收不到消息，请将 api.slack.com/apps 的 Event Subscriptions "
         "与 `parley slack manifest` 对照；或设置 PARLEY_SLACK_CONFIG_TOKEN"
         "（同一页面的 Your App Configuration Tokens）后重新检查。",
     ),
     "app_unknown": (
         "Which app this is could not be found out (that takes the scope users:read), so its manifest was not checked.",
-        "无法得知这是哪个应用（需要权限 users:read），因此没有检查它的 manifest。",
+        "无法得知这是哪个应用（需要权限 users:read），因此没有检查它的应用清单。",
     ),
-    "manifest_ok": ("The app's manifest has everything Parley needs", "应用的 manifest 满足 Parley 的全部需要"),
+    "manifest_ok": ("The app's manifest has everything Parley needs", "应用清单满足 Parley 的全部需要"),
     "event_missing": (
         "The app is not subscribed to {event}: without it, Parley cannot {why}. Add it under Event Subscriptions, "
         "Subscribe to bot events.",

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import time
@@ -82,6 +82,12 @@ class Installations:
             own = await self._own.bot(place)
             return own if own and self._serves(own.workspace) else None
         return await self._installed(place) if place.workspace else None
+
+    async def greet(self) -> None:
+        """Asks Slack who the environment's token is, so that a wrong one is told at start and not by a question."""
+        if self._own is not None:
+            with suppress(ChannelError):  # what is wrong was logged
+                await self._own.bot(Place("", ""))
 
     async def of_workspace(self, workspace: str) -> Bot | None:
         """As `bot`, where no more than the workspace's id is known."""
@@ -299,7 +305,11 @@ class _Own:
             self._failure = self._clock() + wait, error
             if self._complaint != str(error):
                 self._complaint = str(error)
-                log.error("Slack does not say who the bot is, so questions wait; `parley check` tells more. %s", error)
+                log.error(
+                    "Slack does not say who the bot is, so nobody is answered. What it sends is not acknowledged, and "
+                    "comes again for about six minutes; `parley check` tells more. %s",
+                    error,
+                )
             raise
         self._failure, self._complaint = None, ""
         return self._found

@@ -29,7 +29,7 @@ from adapters.slack.texts import say, suggestions
 from core.errors import ChannelError, NotStored, Unreadable, trace
 from core.language import language_of
 from core.message import Attachment, Author, Command, Deleted, Event, Feedback, Message, PartId, ThreadId
-from core.ports import Accept
+from core.ports import Accept, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,7 @@ class Intake:
         installations: Installations,
         clients: Clients,
         people: People,
+        metrics: Metrics,
         knows: Knows,
         may: May,
     ) -> None:
@@ -64,10 +65,13 @@ class Intake:
         self._installations = installations
         self._clients = clients
         self._people = people
+        self._metrics = metrics
         self._knows = knows
         self._may = may
         self._known: OrderedDict[ThreadId, None] = OrderedDict()
         self._strangers: set[str] = set()
+        self._removed: set[str] = set()
+        self._complaint = ""
         self._storing: OrderedDict[tuple[str, ...], asyncio.Future[Any]] = OrderedDict()
         self.bolt = self._app()
 
@@ -87,7 +91,7 @@ class Intake:
         except (NotStored, TimeoutError, ChannelError, Unreadable) as error:
             if isinstance(error, SlackRefused) and error.is_about_token and _is_removal(request.body):
                 return BoltResponse(status=HTTPStatus.OK, body="")  # the second event of a removal
-            return _not_stored(request.body, error)
+            return self._not_stored(request.body, error)
 
     async def _bot(self, request: AsyncBoltRequest) -> Bot | None:
         context = request.context
@@ -138,14 +142,17 @@ class Intake:
         try:
             if _is_removal(body):
                 await self._forget(body, context)
+            else:
+                self._removed.discard(bot.workspace)
             context["events"] = events = await self._ours(parse(body, place), body, place)
             if events:
                 await self._store(events, context["accept"])
+                self._is_well_again()
         except (NotStored, ChannelError) as error:
-            return _not_stored(body, error)
+            return self._not_stored(body, error)
         except Exception as error:
             log.error("an event of Slack could not be kept: %s", trace(error))
-            return _not_stored(body, error)
+            return self._not_stored(body, error)
         for event in events:
             if isinstance(event, Message | Command) and self._may(event.author, event.thread):
                 self._remember(event.thread)
@@ -153,6 +160,20 @@ class Intake:
         await context.ack(_first_word(body, events))
         await next()
         return None
+
+    def _not_stored(self, body: Payload, error: Exception) -> BoltResponse:
+        """The operator is told of a cause once, until events are stored again: Slack repeats each one four times."""
+        if isinstance(error, ChannelError):
+            self._metrics.count("events", channel="slack", outcome="refused")
+        if self._complaint != (cause := type(error).__name__):
+            self._complaint = cause
+            log.warning("an event of Slack was not stored, so it is not acknowledged: %s", cause)
+        return _turned_away(body)
+
+    def _is_well_again(self) -> None:
+        if self._complaint:
+            self._complaint = ""
+            log.info("events of Slack are stored again")
 
     async def _store(self, events: tuple[Event, ...], accept: Accept) -> None:
         """Stores them; what is being stored or was just stored, as the other event of one post, is not stored twice.
@@ -262,10 +283,16 @@ class Intake:
         event, happened_at = part_of(body, "event"), body.get("event_time")
         is_gone = text_of(event, "type") == "app_uninstalled" or bool(part_of(event, "tokens").get("bot"))
         if is_gone:
-            log.warning("the app was removed from %s; nobody there is answered any more", context["bot"].workspace)
+            self._tell_of_removal(context["bot"].workspace)
             # What was installed again since then is not touched by an event that comes late.
             before = _moment(happened_at)
             await self._installations.forget(context.enterprise_id, context.team_id, before=before)
+
+    def _tell_of_removal(self, workspace: str) -> None:
+        """Slack sends two events of one removal (docs.slack.dev, "app_uninstalled", "tokens_revoked")."""
+        if workspace not in self._removed:
+            self._removed.add(workspace)
+            log.warning("the app was removed from %s; nobody there is answered any more", workspace)
 
     # ------------------------------------------------------------------------------------- after it was written down
 
@@ -344,9 +371,8 @@ async def _report(error: Exception) -> BoltResponse:
     return BoltResponse(status=HTTPStatus.BAD_REQUEST, body="")
 
 
-def _not_stored(body: Payload, error: Exception) -> BoltResponse:
+def _turned_away(body: Payload) -> BoltResponse:
     """Slack sends events again; a person at a modal is told, and it stays open with what they wrote."""
-    log.warning("an event of Slack was not stored, so it is not acknowledged: %s", type(error).__name__)
     if text_of(body, "type") != "view_submission":
         return BoltResponse(status=HTTPStatus.SERVICE_UNAVAILABLE, body="", headers={"Retry-After": "2"})
     view = part_of(body, "view")

@@ -115,7 +115,7 @@ def _features(settings: SlackSettings, mode: str, language: str) -> dict[str, An
             "suggested_prompts": suggestions(language),
         },
         "app_home": {
-            "home_tab_enabled": True,
+            "home_tab_enabled": False,  # nothing is ever shown there
             "messages_tab_enabled": True,
             "messages_tab_read_only_enabled": False,
         },

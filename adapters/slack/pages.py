@@ -148,11 +148,11 @@ TEXTS: Final[dict[str, tuple[Words, Words]]] = {
         (
             "Slack does not know this app",
             "Slack refused the app settings of this server, so nothing was installed. Its operator finds the reason in "
-            "the log and with `parley check`.",
+            "the log.",
         ),
         (
             "Slack 不认识这个应用",
-            "Slack 拒绝了这台服务器的应用设置，因此没有安装。管理员可以在日志中或用 `parley check` 查看原因。",
+            "Slack 拒绝了这台服务器的应用设置，因此没有安装。管理员可以在日志中查看原因。",
         ),
     ),
     "away": (

@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 _KNOWN = 20_000
 _SECONDS = 900.0  # somebody who became a guest is one within this
+_GUESS_SECONDS = 5.0  # the same where Slack may not say it: once the scope is there, people are answered at once
 _UNSEEN = frozenset({"user_not_found", "user_not_visible"})
 
 Key = tuple[str, str, str]
@@ -30,6 +31,7 @@ class Person:
     is_bot: bool = False
     is_guest: bool = False
     is_external: bool = False
+    is_guessed: bool = False
 
 
 class People:
@@ -57,7 +59,7 @@ class People:
         """A user of this workspace, or one who meets it in a shared channel."""
         key = workspace, user, enterprise  # who is no stranger in the organisation may be one in the workspace
         kept = self._known.get(key)
-        if kept is not None and monotonic() - kept[0] < _SECONDS:
+        if kept is not None and monotonic() < kept[0]:
             return kept[1]
         if key not in self._asking:  # one post comes as several events at once
             self._asking[key] = task = asyncio.create_task(self._find_out(key), name="slack user")
@@ -74,7 +76,7 @@ class People:
             person = await self._ask(*key)
         finally:
             del self._asking[key]
-        self._known[key] = monotonic(), person
+        self._known[key] = monotonic() + (_GUESS_SECONDS if person.is_guessed else _SECONDS), person
         self._known.move_to_end(key)
         if len(self._known) > _KNOWN:
             self._known.popitem(last=False)
@@ -87,19 +89,20 @@ class People:
         except MissingScope:
             # Nobody can be told from a guest then, and guests are out unless let in.
             self._tell()
-            return Person(is_guest=True)
+            return Person(is_guest=True, is_guessed=True)
         except SlackRefused as refused:
             if refused.code not in _UNSEEN:
                 raise
             return Person(is_external=True)
+        self._has_told = False
         user_of = answer.get("user")
         return _person(user_of if isinstance(user_of, Mapping) else {}, workspace, enterprise)
 
     def _tell(self) -> None:
         if not self._has_told:
             log.error(
-                "Slack lacks the scope users:read: guests cannot be told from members, so everybody counts as a guest. "
-                "Add the scope and install the app again, or set access.slack.guests to true."
+                "Slack lacks the scope users:read: guests cannot be told from members, so everybody counts as a guest "
+                "and, unless access.slack.guests is true, nobody is answered. Add the scope and install the app again."
             )
         self._has_told = True
 

@@ -54,15 +54,17 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "command_hint": ("[your question, or help]", "[您的问题，或 help]"),
     # For the operator, where the settings do not suffice.
     "no_signing_secret": (
-        "PARLEY_SLACK_SIGNING_SECRET is empty, so Slack's requests cannot be told from forged ones. Copy it from Basic "
-        "Information, App Credentials, of your app on api.slack.com/apps; or set PARLEY_SLACK_APP_TOKEN for Socket "
-        "Mode, which needs none.",
-        "PARLEY_SLACK_SIGNING_SECRET 为空，因此无法分辨请求是否来自 Slack。请从 api.slack.com/apps 上您的应用的 "
-        "Basic Information → App Credentials 复制；或设置 PARLEY_SLACK_APP_TOKEN 使用不需要它的 Socket Mode。",
+        "Slack is switched on, but neither PARLEY_SLACK_APP_TOKEN (Socket Mode) nor PARLEY_SLACK_SIGNING_SECRET (HTTP) "
+        "is set. Both stand under Basic Information of your app on api.slack.com/apps: App-Level Tokens and App "
+        "Credentials.",
+        "已启用 Slack，但既没有设置 PARLEY_SLACK_APP_TOKEN（Socket Mode），"
+        "也没有设置 PARLEY_SLACK_SIGNING_SECRET（HTTP）。"
+        "两者都在 api.slack.com/apps 上您的应用的 Basic Information 页面："
+        "App-Level Tokens 和 App Credentials。",
     ),
     "no_address": (
         "slack.public_url is empty, and the manifest tells Slack the https address of this server. Set it in app.yaml.",
-        "slack.public_url 为空，而 manifest 要告诉 Slack 本服务器的 https 地址。请在 app.yaml 中设置。",
+        "slack.public_url 为空，而应用清单要告诉 Slack 本服务器的 https 地址。请在 app.yaml 中设置。",
     ),
 }
 

@@ -207,6 +207,17 @@ class TestWhatIsAskedOfTheOperator:
             assert all(call.is_ok for call in town.slack.calls)
         assert list(home.iterdir()) == []
 
+    @pytest.mark.parametrize("way", WAYS)
+    async def test_a_wrong_bot_token_is_told_at_start_and_a_question_adds_one_line(self, house, caplog, way):
+        async with house(way=way, PARLEY_SLACK_BOT_TOKEN="xoxb-wrong") as town:
+            await until(lambda: _says(caplog, "replace PARLEY_SLACK_BOT_TOKEN"))
+            town.slack.courier.retry_delays = (0.02,) * 3
+            await town.slack.say(TOWN, ANNA, f"{town.mention} a question")
+            assert len(await tried(town.slack, 2)) == 2
+        assert caplog.text.count("does not say who the bot is") == 1
+        assert caplog.text.count("was not stored, so it is not acknowledged: SlackRefused") == 1
+        assert "xoxb-wrong" not in caplog.text
+
     @pytest.mark.parametrize("secret", ["", "   "])
     async def test_without_a_signing_secret_the_house_does_not_open(self, house, secret):
         with pytest.raises(Misconfigured, match="PARLEY_SLACK_SIGNING_SECRET"):
@@ -223,12 +234,13 @@ class TestWhatIsSentToUs:
         ):
             return response.status, await response.read()
 
-    async def test_the_handshake_is_answered_with_its_challenge(self, house):
+    async def test_the_handshake_is_answered_with_its_challenge(self, house, caplog):
         async with house() as town:
             body = json.dumps(payloads.url_verification("a-challenge")).encode()
             status, answered = await self.post(town, body)
             assert (status, json.loads(answered)) == (200, {"challenge": "a-challenge"})
             assert (await self.post(town, body, "another secret"))[0] == 401
+            assert "had a wrong or old signature" in caplog.text
 
     async def test_what_nobody_knows_is_taken_and_forgotten(self, house):
         async with house() as town:

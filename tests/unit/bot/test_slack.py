@@ -49,7 +49,7 @@ def environment(monkeypatch, tmp_path):
         (SIGNED | CLIENT, "access.slack.workspaces"),
         (SIGNED | BOT | {"PARLEY_SLACK__PUBLIC_URL": "http://parley.example.com"}, "https://parley.example.com"),
         (SIGNED | BOT | {"PARLEY_SLACK__COMMAND": "parley"}, "/parley"),
-        (SIGNED | BOT | {"PARLEY_SLACK__API_URL": "slack.com"}, "https://slack.com/api/"),
+        (SIGNED | BOT | {"PARLEY_SLACK__API_URL": "slack.com"}, "must be a web address"),
     ],
 )
 def test_what_keeps_the_door_shut_is_said_with_its_remedy_and_without_a_secret(environment, given, remedy):
@@ -134,7 +134,7 @@ async def test_a_module_that_is_missing_by_mistake_is_not_taken_for_the_package(
 
 async def checked() -> tuple[int, str]:
     page = io.StringIO()
-    return await examine(config.load(), Console(file=page, width=500), production=False), page.getvalue()
+    return await examine(config.load(must_do=False), Console(file=page, width=500), production=False), page.getvalue()
 
 
 async def test_a_channel_that_is_off_is_a_hint(environment):
@@ -162,3 +162,38 @@ async def test_a_token_that_slack_does_not_know_is_a_fault(environment):
     assert status == 1
     assert "PARLEY_SLACK_BOT_TOKEN" in page
     assert "canary" not in page
+
+
+async def test_all_that_is_missing_is_said_at_once(environment):
+    environment(ON | {"PARLEY_PRODUCTION": "true", "PARLEY_SERVER__HOST": "0.0.0.0"})
+    status, page = await checked()
+    assert status == 1
+    missing = (
+        "PARLEY_SLACK_SIGNING_SECRET", "PARLEY_SLACK_BOT_TOKEN", "slack.public_url", "PARLEY_KEYS", "DATABASE_URL",
+        "console.tokens",
+    )  # fmt: skip
+    assert [name for name in missing if name not in page] == []
+    assert page.count("✗") == len(missing) + 2  # what it means, and how many there are
+
+
+async def test_installed_tokens_that_cannot_be_seen_are_named_with_what_lets_them_be(environment):
+    async with Platform() as slack:
+        environment(SIGNED | CLIENT | TOWN | URL | {"PARLEY_SLACK__API_URL": slack.api_url})
+        status, page = await checked()
+    assert status == 0
+    assert "Set DATABASE_URL and PARLEY_KEYS to have them checked" in page
+    assert "Nothing is known to be missing." in page
+
+
+def test_the_manifest_needs_no_secret(environment):
+    environment(ON | URL)
+    assert json.loads(CliRunner().invoke(app, ["slack", "manifest"]).stdout)["display_information"]["name"] == "Parley"
+
+
+@pytest.mark.parametrize(("guests", "status"), [("true", 0), ("false", 1)])
+async def test_without_users_read_it_depends_on_whether_guests_may_ask(environment, guests, status):
+    async with Platform() as slack:
+        slack.bot.scopes = tuple(scope for scope in slack.bot.scopes if scope != "users:read")
+        token = {"PARLEY_SLACK_BOT_TOKEN": slack.bot.token, "PARLEY_SLACK__API_URL": slack.api_url}
+        environment(SIGNED | URL | token | {"PARLEY_ACCESS": f'{{"slack": {{"guests": {guests}}}}}'})
+        assert (await checked())[0] == status

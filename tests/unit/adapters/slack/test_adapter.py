@@ -25,9 +25,10 @@ async def test_without_a_signing_secret_it_stays_shut_and_says_so_in_both_langua
     with pytest.raises(Misconfigured) as refused:
         opened(SlackSettings(bot_token="xoxb-of-the-tests", signing_secret=secret))
     english, chinese = refused.value.detail.splitlines()
-    assert english.startswith("PARLEY_SLACK_SIGNING_SECRET is empty")
-    assert chinese.startswith("PARLEY_SLACK_SIGNING_SECRET 为空")
-    assert all("PARLEY_SLACK_APP_TOKEN" in sentence for sentence in (english, chinese))
+    assert english.startswith("Slack is switched on, but")
+    assert chinese.startswith("已启用 Slack，但")
+    for name in ("PARLEY_SLACK_APP_TOKEN", "PARLEY_SLACK_SIGNING_SECRET"):
+        assert all(name in sentence for sentence in (english, chinese))
     assert "xoxb-of-the-tests" not in str(refused.value)
 
 

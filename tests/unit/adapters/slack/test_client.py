@@ -339,7 +339,7 @@ async def test_a_call_that_is_not_answered_ends_and_leaves_open_what_was_taken(m
     slack.answers["chat.postMessage"] = lambda _: OK
     slack.gate.clear()
     clients = Clients(slack.url, token_of)
-    with pytest.raises(Unsure, match="Timeout"):
+    with pytest.raises(Unsure, match="no answer in time"):
         await call(await clients.of(TEAM), "chat_postMessage")
     slack.gate.set()
     await clients.close()
@@ -388,6 +388,22 @@ async def test_a_refusal_says_what_to_do_and_is_not_repeated(slack, client, time
     assert todo in str(caught.value)
     assert isinstance(caught.value, Undeliverable)
     assert slack.count("chat.update") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "todo"),
+    [
+        ("invalid_auth", "replace PARLEY_SLACK_APP_TOKEN"),
+        ("not_allowed_token_type", "replace PARLEY_SLACK_APP_TOKEN"),
+        ("missing_scope", "lacks the scope connections:write"),
+    ],
+)
+async def test_a_refused_socket_is_put_down_to_the_app_token(slack, client, code, todo):
+    slack.refuse("apps.connections.open", code, needed="connections:write")
+    with pytest.raises(SlackRefused) as caught:
+        await client.call("apps_connections_open", app_token="xapp-of-the-tests")
+    assert todo in str(caught.value)
+    assert "BOT_TOKEN" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -253,7 +253,19 @@ async def test_no_server_at_all_is_one_fault(http):
     nowhere = WebApi(url="http://127.0.0.1:9/api/")
     findings = await found(nowhere, replace(http, api_url=nowhere.url))
     assert names(findings, "fault") == ["away"]
-    assert "ClientConnectorError" in said(findings, "away")
+    assert "no connection" in said(findings, "away")
+    assert "无法建立连接" in next(finding.say("zh") for finding in findings if finding.name == "away")
+
+
+async def test_without_users_read_nobody_is_answered_unless_guests_are(slack, http):
+    introduce(slack, ", ".join(scope for scope in SCOPES if scope != "users:read"))
+    slack.refuse("bots.info", "missing_scope", needed="users:read")
+    findings = await found(slack, http)
+    assert names(findings, "fault") == ["members_unknown"]
+    assert "everybody counts as a guest, so nobody is answered" in said(findings, "members_unknown")
+    findings = await found(slack, http, guests_may_ask=True)
+    assert names(findings, "fault") == []
+    assert "users:read" in said(findings, "scope_missing")
 
 
 # --------------------------------------------------------------------------------------------------------- the socket

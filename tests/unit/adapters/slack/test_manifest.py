@@ -99,6 +99,7 @@ def test_people_may_write_to_it_directly():
     features = manifest(ONE, mode="http")["features"]
     assert features["app_home"]["messages_tab_enabled"] is True
     assert features["app_home"]["messages_tab_read_only_enabled"] is False
+    assert features["app_home"]["home_tab_enabled"] is False, "it would be empty"
     assert "assistant_view" not in features
     assert features["slash_commands"][0]["command"] == "/ask"
 

@@ -199,10 +199,18 @@ async def test_without_the_scope_everybody_is_a_guest_and_the_operator_is_told_o
     caplog.set_level(logging.DEBUG)
     slack.refuse("users.info", "missing_scope", needed="users:read", provided="chat:write")
     for id in (ANNA, BORIS, "U0CARL001", ANNA):
-        assert await people.person(TEAM, id) == Person(is_guest=True)
+        assert await people.person(TEAM, id) == Person(is_guest=True, is_guessed=True)
     (told,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
     assert "users:read" in told.getMessage()
     assert "access.slack.guests" in told.getMessage()
+
+
+async def test_once_the_scope_is_there_people_are_known_within_seconds(slack, people, clock):
+    slack.refuse("users.info", "missing_scope", needed="users:read", provided="chat:write")
+    assert (await people.person(TEAM, ANNA)).is_guest
+    slack.answer("users.info", {"ok": True, "user": user()})
+    clock[0] += 6
+    assert await people.person(TEAM, ANNA) == Person("Anna", "zh-CN")
 
 
 @pytest.mark.parametrize("code", ["user_not_found", "user_not_visible"])

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from slack_sdk.signature import SignatureVerifier
 
-from adapters.slack.verify import refusal
+from adapters.slack.verify import Unsigned, refusal
 from core.ports import Webhook
+from tests.fakes.metrics import Numbers
 
 SECRET = "a-signing-secret-of-the-tests"
 NOW = datetime(2030, 1, 2, tzinfo=UTC)
@@ -127,3 +128,13 @@ def test_slack_only_posts(method):
 def test_nothing_that_was_not_signed_is_let_in(body, signature, timestamp):
     headers = {"x-slack-signature": signature, "x-slack-request-timestamp": timestamp}
     assert answered(headers, body) == HTTPStatus.UNAUTHORIZED
+
+
+def test_each_unsigned_request_is_counted_and_told_once_a_minute(caplog):
+    numbers = Numbers()
+    unsigned = Unsigned(numbers)
+    for seconds in (0, 1, 59, 60, 61):
+        unsigned.note(NOW + timedelta(seconds=seconds))
+    assert numbers.counts == {("events", "slack", "unsigned"): 5}
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "had a wrong or old signature" in caplog.text

@@ -1,0 +1,117 @@
+"""How `parley serve` and `parley check` tell of an address or a folder they cannot have."""
+
+import asyncio
+import io
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from types import SimpleNamespace
+from unittest.mock import Mock
+
+import pytest
+from aiohttp import web
+from rich.console import Console
+
+from bot import config
+from bot.app import _bind
+from bot.check import examine
+from bot.serve import serve
+from core.errors import Misconfigured
+
+
+@pytest.fixture
+def place(monkeypatch, tmp_path):
+    """An empty folder to run in, with a model that needs no loading."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PARLEY_ENGINE__BACKEND", "echo")
+    return tmp_path
+
+
+def screen() -> Console:
+    return Console(file=io.StringIO(), width=500)
+
+
+async def started() -> str:
+    with pytest.raises(Misconfigured) as refused:
+        await serve(config.load(), screen())
+    return refused.value.detail
+
+
+async def checked() -> tuple[int, str]:
+    page = io.StringIO()
+    return await examine(config.load(), Console(file=page, width=500), production=False), page.getvalue()
+
+
+async def test_a_file_that_another_account_made_is_named_and_no_port_is_blamed(place, monkeypatch):
+    def closed(path: object) -> None:
+        raise PermissionError(13, "Permission denied", "/srv/var/pg/parley.gate")
+
+    monkeypatch.setattr("bot.app.start_embedded", closed)
+    detail = await started()
+    assert detail.startswith("/srv/var/pg/parley.gate cannot be opened by this account")
+    assert "data_dir" in detail
+
+
+async def test_an_address_in_use_is_told_as_such(place, monkeypatch):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        monkeypatch.setenv("PARLEY_SERVER__PORT", str(other.getsockname()[1]))
+        with pytest.raises(Misconfigured, match="is in use by another program"):
+            async with AsyncExitStack() as stack:
+                await _bind(web.Application(), "127.0.0.1", other.getsockname()[1], stack)
+        _, page = await checked()
+    assert "is in use" in page
+
+
+async def test_an_address_this_machine_does_not_have_is_told_as_such(place, monkeypatch):
+    monkeypatch.setenv("PARLEY_SERVER__HOST", "192.0.2.7")
+    monkeypatch.setenv("PARLEY_CONSOLE__ENABLED", "false")
+    status, page = await checked()
+    assert status == 1
+    assert "This machine has no address 192.0.2.7" in page
+    assert "1 thing needs attention" in page
+
+
+@pytest.mark.parametrize("name", ["keys", "pg"])
+async def test_what_another_account_closed_is_a_fault_before_anything_is_started(place, monkeypatch, name):
+    closed = place / "var" / name
+    closed.mkdir(parents=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: path != closed)  # root may open everything
+    status, page = await checked()
+    assert status == 1
+    assert f"{closed} cannot be opened by this account" in page
+
+
+async def test_a_folder_nothing_can_be_made_in_is_a_fault(place, monkeypatch):
+    (place / "var").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != place / "var" or not mode & os.W_OK)
+    status, page = await checked()
+    assert status == 1
+    assert f"{place / 'var'} cannot be opened by this account" in page
+
+
+@pytest.mark.parametrize(
+    ("more", "is_said"),
+    [({"SIGNING_SECRET": "a-secret"}, True), ({"SIGNING_SECRET": "a-secret", "APP_TOKEN": "xapp-of-the-tests"}, False)],
+)
+async def test_where_slack_sends_to_is_said_at_start_and_not_with_socket_mode(place, monkeypatch, more, is_said):
+    @asynccontextmanager
+    async def opened(*_: object) -> AsyncIterator[SimpleNamespace]:
+        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        yield SimpleNamespace(
+            engine=SimpleNamespace(model=SimpleNamespace(name="echo")), manager=SimpleNamespace(active=0)
+        )
+
+    monkeypatch.setattr("bot.serve.open_house", opened)
+    monkeypatch.setattr("bot.serve.gc", Mock())  # what this process has stays as it is
+    monkeypatch.setattr("bot.serve.set_up_logging", Mock())
+    monkeypatch.setenv("PARLEY_SLACK__ENABLED", "true")
+    monkeypatch.setenv("PARLEY_SLACK__PUBLIC_URL", "https://parley.example.com/")
+    for name, value in {"BOT_TOKEN": "xoxb-of-the-tests", **more}.items():
+        monkeypatch.setenv(f"PARLEY_SLACK_{name}", value)
+    page = io.StringIO()
+    await serve(config.load(), Console(file=page, width=500))
+    assert ("Slack over HTTP at https://parley.example.com/channels/slack" in page.getvalue()) is is_said
