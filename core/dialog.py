@@ -229,7 +229,7 @@ class Dialog:
         if await unit.replies.is_replaced_meanwhile(earlier.reply.id, self.claim):  # a second click, by whomever
             return Sentence("already_regenerating", State.REFUSED, is_silent=True)
         if not self._may_touch(earlier.reply):
-            return Sentence("nothing_to_regenerate")
+            return Sentence("not_yours_to_regenerate")
         return replace(await self._question(unit, earlier.question), replaces=earlier.reply.id)
 
     def _may_touch(self, reply: Reply) -> bool:

@@ -46,6 +46,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "There is no answer of yours here that could be written again. Please ask the question once more.",
         "这里没有可以重新生成的您的回答。请再问一次。",
     ),
+    "not_yours_to_regenerate": (
+        "Only the person who asked, or an admin, can have this answered again.",
+        "只有提问者或管理员可以重新生成这个回答。",
+    ),
     "already_regenerating": (
         "This answer is being written again already.",
         "这个回答已经在重新生成了。",

@@ -592,7 +592,7 @@ async def test_an_answer_is_written_again_where_a_message_of_it_begins_a_thread(
     (part,) = (await house.reply(first)).parts
     refused = say("nothing_to_regenerate", "en")
     for thread, author, expected in (
-        (part.id, BOB, refused),
+        (part.id, BOB, say("not_yours_to_regenerate", "en")),
         (part.id, ADA, "answer to one"),
         ("elsewhere", ADA, refused),
     ):
@@ -609,7 +609,7 @@ async def test_nobody_regenerates_another_persons_answer(house):
     command = house.command(CommandName.REGENERATE, author=BOB, args=first)
     (told,) = await house.accept(command)
     await house.until(told)
-    assert house.door.shown[command.id] == say("nothing_to_regenerate", "en")
+    assert house.door.shown[command.id] == say("not_yours_to_regenerate", "en")
 
 
 # --------------------------------------------------------------------------------------------------- edits, deletions

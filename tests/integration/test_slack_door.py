@@ -401,7 +401,7 @@ class TestSecondThoughts:
             assert prompt(engine) == "a question"
             (told,) = town.slack.ephemeral
             assert told.ephemeral_to == CARO
-            assert shown(told).startswith("There is no answer of yours here that could be written again.")
+            assert shown(told).startswith("Only the person who asked, or an admin")
 
     @pytest.mark.parametrize("way", WAYS)
     async def test_clicks_on_a_button_that_is_at_work_are_one(self, house, way):
