@@ -7,7 +7,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := dev,embedded,quantised,remote,slack
+EXTRAS := dev,embedded,quantised,remote,slack,teams
 STAMP := $(VENV)/.installed
 WANTED = $$( { cat pyproject.toml constraints.txt; echo '$(EXTRAS) $(TORCH_INDEX_URL)'; } | cksum )
 PIP := $(BIN)/python -m pip --disable-pip-version-check

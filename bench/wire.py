@@ -16,7 +16,8 @@ class Request:
 
     `may_count` is whether anything may come of it, `is_whole` whether nothing is wrong with it at all. `first` bytes
     are sent a moment before the others where that is not 0. `is_cut`: we hang up in the middle of it. `is_last`: where
-    it ends is not certain, so nothing can follow it. `is_head`: its answer has no body, whatever it says.
+    it ends is not certain, so nothing can follow it. `is_head`: its answer has no body, whatever it says. `answers` are
+    the statuses that are right for it; any below 500 where none is named.
     """
 
     kind: str
@@ -27,6 +28,7 @@ class Request:
     is_cut: bool = False
     is_last: bool = False
     is_head: bool = False
+    answers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

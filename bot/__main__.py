@@ -17,8 +17,9 @@ from rich.console import Console
 
 from bot import config as configuration
 from bot.config import Config
+from bot.extras import lacks
 from bot.texts import say, speak
-from core.errors import ParleyError
+from core.errors import Misconfigured, ParleyError
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -28,12 +29,14 @@ app = typer.Typer(
 )
 database = typer.Typer(no_args_is_help=True, help="Look after the database. · 维护数据库。")
 demo = typer.Typer(no_args_is_help=True, help="The bundled demo model. · 内置演示模型。")
-slack = typer.Typer(no_args_is_help=True, help="Set up the Slack channel. · 设置 Slack 频道。")
+slack = typer.Typer(no_args_is_help=True, help="Set up Slack. · 设置 Slack 接入。")
+teams = typer.Typer(no_args_is_help=True, help="Set up Teams. · 设置 Teams 接入。")
 model = typer.Typer(no_args_is_help=True, help="Fetch and choose models. · 下载并选择模型。")
 app.add_typer(database, name="db")
 app.add_typer(model, name="model")
 app.add_typer(demo, name="demo")
 app.add_typer(slack, name="slack")
+app.add_typer(teams, name="teams")
 
 screen = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -77,7 +80,7 @@ def check(
 ) -> None:
     from bot.check import examine
 
-    settings = _load(config)
+    settings = _load(config, must_do=False)
     raise typer.Exit(asyncio.run(examine(settings, Console(highlight=False), production=production)))
 
 
@@ -153,14 +156,19 @@ def list_models(config: ConfigFile = None) -> None:
         typer.echo(line)
 
 
-@slack.command(help="Print the manifest to make the Slack app from. · 输出用于创建 Slack 应用的 manifest。")
+@slack.command(
+    help="Print the manifest to make the Slack app from; it needs no secrets. With --socket, or where "
+    "PARLEY_SLACK_APP_TOKEN is set, it is for Socket Mode. Its language is the terminal's: LC_ALL=zh_CN.UTF-8. · "
+    "输出用于创建 Slack 应用的应用清单，不需要任何密钥。加 --socket 或设置了 PARLEY_SLACK_APP_TOKEN 时，"
+    "用于 Socket Mode。清单的语言随终端：LC_ALL=zh_CN.UTF-8。"
+)
 def manifest(
     socket: Annotated[
         bool, typer.Option("--socket", help="For Socket Mode, which needs no public address. · 用于 Socket Mode。")
     ] = False,
     config: ConfigFile = None,
 ) -> None:
-    settings = _load(config)
+    settings = _load(config, must_do=False)
 
     def show() -> None:
         from bot.slack import slack_manifest
@@ -170,9 +178,37 @@ def manifest(
     _or_explain(show)
 
 
+@teams.command(
+    name="package",
+    help="Write the app package to upload in Teams; it needs no secrets. Its language is the terminal's: "
+    "LC_ALL=zh_CN.UTF-8. · 生成要上传到 Teams 的应用包，不需要任何密钥。应用包的语言随终端：LC_ALL=zh_CN.UTF-8。",
+)
+def teams_app(
+    out: Annotated[Path, typer.Option(help="Where to write it. · 写到哪里。")] = Path("parley-teams.zip"),
+    config: ConfigFile = None,
+) -> None:
+    settings = _load(config, must_do=False)
+
+    def write() -> None:
+        try:
+            from bot.teams import teams_package
+        except ModuleNotFoundError as error:
+            if not lacks("teams", error):
+                raise
+            raise Misconfigured(say("config_teams_package")) from None
+        data = teams_package(settings)
+        try:
+            out.write_bytes(data)
+        except OSError as error:
+            raise Misconfigured(say("teams_not_written", file=out, error=type(error).__name__)) from None
+        screen.print(say("teams_packed", file=out.resolve()), markup=False)
+
+    _or_explain(write)
+
+
 @app.command(
     help="Measure something: progress to stderr, one JSON object to stdout. · 运行基准测试。\n\n"
-    "demo, engine, faults, fuzz, memory, pipeline, routing, scale, slack; --quick is a short form of each. "
+    "demo, engine, faults, fuzz, memory, pipeline, routing, scale, slack, teams; --quick is a short form of each. "
     "· --quick 为简短形式。",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
@@ -192,9 +228,9 @@ def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="Whic
     raise typer.Exit(0 if all(figure["ok"] for figure in report["figures"]) else 1)
 
 
-def _load(file: Path | None) -> Config:
+def _load(file: Path | None, *, must_do: bool = True) -> Config:
     loaded: list[Config] = []
-    _or_explain(lambda: loaded.append(configuration.load(file)))
+    _or_explain(lambda: loaded.append(configuration.load(file, must_do=must_do)))
     return loaded[0]
 
 

@@ -1,6 +1,7 @@
 """Where everything meets: the house is built, opened, and closed again."""
 
 import asyncio
+import errno
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -15,7 +16,7 @@ from aiohttp import web
 from adapters.console import LOOPBACK_NAMES, ConsoleAdapter, ConsoleSettings
 from bot.config import Config, Settings
 from bot.engines import asked_for, make_engine, models_of
-from bot.extras import lacks_slack
+from bot.extras import lacks
 from bot.telemetry import PrometheusMetrics
 from bot.texts import say
 from bot.web import make_app, metrics_route
@@ -35,6 +36,7 @@ from core.turn import compose
 
 if TYPE_CHECKING:
     from adapters.slack import SlackAdapter
+    from adapters.teams import TeamsAdapter
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,11 @@ Progress = Callable[[str], None]
 
 # An event must be stored well before the first platform gives up waiting (Slack: 3 s).
 _INTAKE_SECONDS = 2.5
+_UNBOUND = {
+    errno.EADDRINUSE: "serve_address",
+    errno.EADDRNOTAVAIL: "serve_no_address",
+    errno.EACCES: "serve_closed_port",
+}
 _GAUGE_SECONDS = 5.0
 _LISTEN_AGAIN = 5.0
 # A platform that delivers again does so within hours; a finished row is kept well beyond that.
@@ -102,7 +109,7 @@ async def open_house(
 
     The address is bound before the model is loaded, so that `/healthz` and `/readyz` can tell what is going on.
     `doors` are opened beside the configured ones, and `engine` answers in place of the configured one.
-    Raises Misconfigured, NotStored, or OSError where the address is taken.
+    Raises Misconfigured, also where the address cannot be bound, or NotStored.
     """
     settings = config.settings
     async with AsyncExitStack() as stack:
@@ -145,6 +152,9 @@ async def _wire(
     if settings.slack.enabled:
         adapters["slack"] = slack = _slack_door(config, store, metrics)
         stack.push_async_callback(slack.close)
+    if settings.teams.enabled:
+        adapters["teams"] = teams = _teams_door(config, store, metrics)
+        stack.push_async_callback(teams.close)
     return house
 
 
@@ -152,10 +162,20 @@ def _slack_door(config: Config, store: Store, metrics: Metrics) -> "SlackAdapter
     try:
         from bot.slack import slack_door
     except ModuleNotFoundError as error:
-        if not lacks_slack(error):
+        if not lacks("slack", error):
             raise
         raise Misconfigured(say("config_slack_package")) from None
     return slack_door(config, store, metrics)
+
+
+def _teams_door(config: Config, store: Store, metrics: Metrics) -> "TeamsAdapter":
+    try:
+        from bot.teams import teams_door
+    except ModuleNotFoundError as error:
+        if not lacks("teams", error):
+            raise
+        raise Misconfigured(say("config_teams_package")) from None
+    return teams_door(config, store, metrics)
 
 
 def _route(engine: Engine, terms: Terms) -> Iterator[Route]:
@@ -242,7 +262,12 @@ async def _bind(app: web.Application, host: str, port: int, stack: AsyncExitStac
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2, auto_decompress=False)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    await web.TCPSite(runner, host, port).start()
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        if error.errno not in _UNBOUND:
+            raise
+        raise Misconfigured(say(_UNBOUND[error.errno], host=host, port=port)) from None
 
 
 @asynccontextmanager

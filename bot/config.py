@@ -25,6 +25,7 @@ DEFAULT_FILE = Path("app.yaml")
 _ORIGIN = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
 _SERVER = re.compile(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", re.IGNORECASE)
 _PUBLIC = re.compile(r"https://[^/@?#\s]+(/[^@?#\s]*)?", re.IGNORECASE)
+_WEBHOOK = re.compile(r"/channels/[a-z]+(/|$)")
 _COMMAND = re.compile(r"/[a-z0-9_-]{1,31}")
 _SLACK_SECRETS = (
     "PARLEY_SLACK_SIGNING_SECRET",
@@ -33,7 +34,15 @@ _SLACK_SECRETS = (
     "PARLEY_SLACK_CLIENT_SECRET",
     "PARLEY_SLACK_CONFIG_TOKEN",
 )
-_SECRETS = ("DATABASE_URL", "PARLEY_KEYS", "PARLEY_METRICS_TOKEN", "PARLEY_ENGINE_KEY", *_SLACK_SECRETS)
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_SECRETS = (
+    "DATABASE_URL",
+    "PARLEY_KEYS",
+    "PARLEY_METRICS_TOKEN",
+    "PARLEY_ENGINE_KEY",
+    *_SLACK_SECRETS,
+    "PARLEY_TEAMS_APP_PASSWORD",
+)
 
 
 class _Section(BaseModel):
@@ -149,6 +158,15 @@ class ConsoleChannelSettings(_Section):
         return tokens
 
 
+def _public(url: str) -> str:
+    """The address others reach this server by, without what the channels add to it. Raises ValueError."""
+    if url and not _PUBLIC.fullmatch(url):
+        raise ValueError(say("config_public_url", name=url.rpartition("@")[2]))
+    if found := _WEBHOOK.search(url):
+        raise ValueError(say("config_public_url_path", base=url[: found.start()], path=found[0].rstrip("/")))
+    return url.rstrip("/")
+
+
 class SlackChannelSettings(_Section):
     enabled: bool = False
     public_url: str = ""
@@ -161,9 +179,7 @@ class SlackChannelSettings(_Section):
     @field_validator("public_url")
     @classmethod
     def _is_public(cls, url: str) -> str:
-        if url and not _PUBLIC.fullmatch(url):
-            raise ValueError(say("config_public_url", name=url.rpartition("@")[2]))
-        return url.rstrip("/")
+        return _public(url)
 
     @field_validator("command")
     @classmethod
@@ -183,6 +199,38 @@ class SlackChannelSettings(_Section):
     @classmethod
     def _are_emoji(cls, names: frozenset[str]) -> frozenset[str]:
         return frozenset(name.strip(":").lower() for name in names)
+
+
+class TeamsChannelSettings(_Section):
+    enabled: bool = False
+    public_url: str = ""
+    app_id: str = ""
+    tenant_id: str = ""
+    dev: bool = False
+    up: frozenset[str] = frozenset({"like", "heart"})
+    down: frozenset[str] = frozenset({"sad", "angry"})
+    login_url: str = "https://login.microsoftonline.com"
+    keys_url: str = "https://login.botframework.com/v1/.well-known/openidconfiguration"
+    services: tuple[str, ...] = ("smba.trafficmanager.net", ".botframework.com")
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_public(cls, url: str) -> str:
+        return _public(url)
+
+    @field_validator("app_id", "tenant_id")
+    @classmethod
+    def _is_guid(cls, value: str) -> str:
+        if value and not _GUID.fullmatch(value):
+            raise ValueError(say("config_guid", name=value))
+        return value.lower()
+
+    @field_validator("login_url", "keys_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if not _SERVER.fullmatch(url):
+            raise ValueError(say("config_api_url", name=url.rpartition("@")[2]))
+        return url.rstrip("/")
 
 
 class AccessRule(_Section):
@@ -211,6 +259,7 @@ class Settings(BaseSettings):
     turns: TurnSettings = TurnSettings()
     console: ConsoleChannelSettings = ConsoleChannelSettings()
     slack: SlackChannelSettings = SlackChannelSettings()
+    teams: TeamsChannelSettings = TeamsChannelSettings()
     access: Mapping[str, AccessRule] = Field(default_factory=dict)
 
     @classmethod
@@ -253,6 +302,7 @@ class HouseSecrets:
     slack_app_token: str | None = field(default=None, repr=False)
     slack_client_secret: str | None = field(default=None, repr=False)
     slack_config_token: str | None = field(default=None, repr=False)
+    teams_app_password: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,10 +318,11 @@ class Config:
         return ((self.file.parent if self.file else Path.cwd()) / self.settings.data_dir).resolve()
 
 
-def load(file: Path | None = None) -> Config:
+def load(file: Path | None = None, *, must_do: bool = True) -> Config:
     """Reads app.yaml (the one named, else the one here, else none) and the environment.
 
-    Raises Misconfigured with a line for each fault: where it stands, what is wrong, what to do.
+    Raises Misconfigured with a line for each fault: where it stands, what is wrong, what to do. Whether all that a
+    start needs is there is asked only where it `must_do`; else `problems` tells.
     """
     path = file or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     values, lines = _read(path) if path else ({}, {})
@@ -282,8 +333,10 @@ def load(file: Path | None = None) -> Config:
     except ValidationError as error:
         raise Misconfigured("\n".join(_explain(item, path, lines) for item in error.errors())) from None
     secrets = HouseSecrets(*(_secret(name) for name in _SECRETS))
-    _check(settings, secrets)
-    return Config(settings, secrets, path)
+    config = Config(settings, secrets, path)
+    if must_do and (found := [sentence for _, sentence in problems(config)]):
+        raise Misconfigured("\n".join(found))
+    return config
 
 
 def line_of(file: Path, *keys: str) -> int | None:
@@ -321,17 +374,50 @@ def go_offline() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
-def _slack_problem(settings: Settings, secrets: HouseSecrets) -> str:
-    """What keeps the Slack door from opening, "" where nothing does."""
-    slack = settings.slack
+def problems(config: Config) -> Iterator[tuple[str, str]]:
+    """What keeps Parley from starting: the section of the settings it belongs to, and a sentence that says so."""
+    settings, secrets = config.settings, config.secrets
+    if settings.production:
+        for name, value in (("PARLEY_KEYS", secrets.keys), ("DATABASE_URL", secrets.database_url)):
+            if not value:
+                yield "production", say(f"config_missing_{name.lower()}")
+    if settings.engine.backend == "remote" and not settings.remote.urls:
+        yield "remote", say("config_no_servers")
+    console = settings.console
+    if console.enabled and not settings.server.is_loopback and not console.tokens:
+        yield "console", say("config_open_door", host=settings.server.host)
+    if console.enabled and not console.tokens and (outside := _outside(console)):
+        yield "console", say("config_open_proxy", names=", ".join(outside))
+    if settings.slack.enabled:
+        for name in _slack_problems(settings, secrets):
+            yield "slack", say(name)
+    if settings.teams.enabled and (problem := _teams_problem(settings)):
+        yield "teams", say(problem)
+    if settings.server.metrics_host and not is_loopback(settings.server.metrics_host) and not secrets.metrics_token:
+        yield "server", say("config_open_metrics", host=settings.server.metrics_host)
+
+
+def _slack_problems(settings: Settings, secrets: HouseSecrets) -> Iterator[str]:
+    """What keeps the Slack door from opening."""
+    slack, rule = settings.slack, settings.access.get("slack")
     if not ((secrets.slack_signing_secret or "").strip() or secrets.slack_app_token):
-        return "config_slack_secret"
+        yield "config_slack_secret"
     if secrets.slack_bot_token:
-        return ""
+        return
     if not (slack.client_id and secrets.slack_client_secret):
-        return "config_slack_token"
-    rule = settings.access.get("slack")
-    return "" if rule and rule.workspaces else "config_slack_workspaces"
+        yield "config_slack_token"
+    elif not (rule and rule.workspaces):
+        yield "config_slack_workspaces"
+
+
+def _teams_problem(settings: Settings) -> str:
+    """What keeps the Teams door from opening, "" where nothing does. Without a password the bot's identity is used."""
+    teams = settings.teams
+    if teams.app_id:
+        return "" if teams.tenant_id else "config_teams_tenant"
+    if not teams.dev:
+        return "config_teams_app"
+    return "" if settings.server.is_loopback else "config_teams_dev"
 
 
 def _secret(name: str) -> str | None:
@@ -343,25 +429,6 @@ def _secret(name: str) -> str | None:
         return Path(file).read_text(encoding="utf-8").strip() or None
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(say("config_secret_file", name=name, file=file, error=type(error).__name__)) from None
-
-
-def _check(settings: Settings, secrets: HouseSecrets) -> None:
-    missing = [
-        name for name, value in (("PARLEY_KEYS", secrets.keys), ("DATABASE_URL", secrets.database_url)) if not value
-    ]
-    if settings.production and missing:
-        raise Misconfigured("\n".join(say(f"config_missing_{name.lower()}") for name in missing))
-    if settings.engine.backend == "remote" and not settings.remote.urls:
-        raise Misconfigured(say("config_no_servers"))
-    console = settings.console
-    if console.enabled and not settings.server.is_loopback and not console.tokens:
-        raise Misconfigured(say("config_open_door", host=settings.server.host))
-    if console.enabled and not console.tokens and (outside := _outside(console)):
-        raise Misconfigured(say("config_open_proxy", names=", ".join(outside)))
-    if settings.slack.enabled and (problem := _slack_problem(settings, secrets)):
-        raise Misconfigured(say(problem))
-    if settings.server.metrics_host and not is_loopback(settings.server.metrics_host) and not secrets.metrics_token:
-        raise Misconfigured(say("config_open_metrics", host=settings.server.metrics_host))
 
 
 def _outside(console: ConsoleChannelSettings) -> list[str]:
@@ -417,15 +484,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[tuple[str, ...], int]]:
 
 
 def _lines(node: yaml.MappingNode, above: tuple[str, ...], path: Path) -> Iterator[tuple[tuple[str, ...], int]]:
-    seen: set[str] = set()
+    seen: dict[str, int] = {}
     for key, value in node.value:
         here = (*above, str(key.value))
         line = key.start_mark.line + 1
         if key.tag != "tag:yaml.org,2002:str":
             raise Misconfigured(say("config_key", where=f"{path}:{line}", key=key.value))
         if key.value in seen:
-            raise Misconfigured(say("config_twice", where=f"{path}:{line}", key=".".join(here)))
-        seen.add(key.value)
+            where, name, first = f"{path}:{line}", ".".join(here), seen[key.value]
+            raise Misconfigured(say("config_twice", where=where, key=name, first=first, second=line))
+        seen[key.value] = line
         yield here, line
         if isinstance(value, yaml.MappingNode):
             yield from _lines(value, here, path)
@@ -472,6 +540,8 @@ def _problem(item: Mapping[str, Any]) -> str:
             return say(f"config_{name}", bound=bound)
         case "literal_error":
             return say("config_one_of", choices=context.get("expected", ""))
+        case "string_type" if isinstance(item.get("input"), int | float):  # YAML takes it for a number
+            return say("config_quotes")
         case "string_type" | "string_too_short":
             return say("config_string")
         case "model_type" | "dict_type" | "mapping_type" | "model_attributes_type":

@@ -1,11 +1,11 @@
 """`parley serve` and `parley db upgrade`: progress while things start, and an end that loses nothing."""
 
 import asyncio
-import errno
 import gc
 import signal
 import sys
-from contextlib import AsyncExitStack
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager
 from time import monotonic
 
 from rich.console import Console
@@ -60,21 +60,31 @@ async def serve(config: Config, screen: Console) -> None:
     set_up_logging(settings.log.level, settings.log.format)
     steps, server = Steps(screen), settings.server
     ended = _ended_by_signal()
-    try:
+    with _explained(steps):
         async with open_house(config, steps) as house:
             steps.end()
             url = f"http://{server.host}:{server.port}/"
             models = " + ".join(model.name for model in models_of(house.engine))
             screen.print(say("serve_ready", url=url, model=models), style="bold")
+            if settings.slack.enabled and not config.secrets.slack_app_token:  # a socket has a line of its own
+                public = settings.slack.public_url or url.rstrip("/")
+                screen.print(say("serve_slack", url=f"{public}/channels/slack"), markup=False)
             gc.collect()
             gc.freeze()  # what stays for good: looking through all of torch again and again would hold the loop up
             await ended.wait()
             if house.manager.active:
                 screen.print(say("serve_stopping", count=house.manager.active))
-    except OSError as error:
-        if error.errno not in (errno.EADDRINUSE, errno.EADDRNOTAVAIL, errno.EACCES):
+
+
+@contextmanager
+def _explained(steps: Steps) -> Iterator[None]:
+    """What this account may not open is named: `var/` may have been made by another one."""
+    try:
+        yield
+    except PermissionError as error:
+        if not error.filename:
             raise
-        raise Misconfigured(say("serve_address", host=server.host, port=server.port)) from None
+        raise Misconfigured(say("closed_path", path=error.filename)) from None
     finally:
         steps.end()
 
@@ -84,13 +94,12 @@ def upgrade_database(config: Config, screen: Console) -> str:
 
     async def work() -> str:
         steps = Steps(screen)
-        async with AsyncExitStack() as stack:
-            url = await database_url(config, steps, stack)
-            steps(say("serve_migrate"))
-            await upgrade(url)
-            version = await asyncio.to_thread(current, url)
-        steps.end()
-        return version
+        with _explained(steps):
+            async with AsyncExitStack() as stack:
+                url = await database_url(config, steps, stack)
+                steps(say("serve_migrate"))
+                await upgrade(url)
+                return await asyncio.to_thread(current, url)
 
     return asyncio.run(work())
 

@@ -54,7 +54,10 @@ async def slack_findings(config: Config) -> tuple[Finding, ...]:
     clients = Clients(settings.api_url, _no_token)
     try:
         async with _installed(config, settings, clients) as installations:
-            return await examine(settings, clients.sdk, installations=installations)
+            rule = config.settings.access.get("slack")
+            return await examine(
+                settings, clients.sdk, installations=installations, guests_may_ask=rule is not None and rule.guests
+            )
     finally:
         await clients.close()
 

@@ -14,7 +14,11 @@ from prometheus_client.process_collector import ProcessCollector
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.25, 1.5, 1.75, 2, 2.25, 2.5, 3, 5, 10, 30, 60, 120, 300)
 
 _COUNTERS = {
-    "events": ("Events taken in, by what became of them: new, repeated, not_stored.", ("channel", "outcome")),
+    "events": (
+        "Events, by what became of them: new, repeated; turned away: not_stored (the database), refused (the channel "
+        "does not say who asks or who we are), unsigned (not the channel's own, or not as it was signed).",
+        ("channel", "outcome"),
+    ),
     "turns": ("Turns ended, by their final state.", ("channel", "state")),
     "feedback": ("Ratings, by score: 1 to 5, none (taken back) or unknown_target.", ("channel", "score")),
     "engine_requests": (
@@ -23,11 +27,13 @@ _COUNTERS = {
     ),
     "engine_fallbacks": ("Answers written by an engine in another's place.", ("engine",)),
     "engine_tokens": ("Tokens, by kind: prompt, completion, and what of the prompt was reused.", ("engine", "kind")),
+    "channel_retries": ("Calls to a platform that were tried again.", ("channel",)),
     "deliveries_adopted": ("Messages found on a platform that had been sent without our knowing.", ("channel",)),
     "deliveries_unknown": (
         "Messages of which it stays unknown whether they arrived, and that are not sent again.",
         ("channel",),
     ),
+    "deliveries_repeated": ("Messages sent again, with a mark: the first may have arrived, or not.", ("channel",)),
     "delivery_failures": ("Deliveries that failed and were tried again or given up.", ("channel", "error")),
 }
 _HISTOGRAMS = {

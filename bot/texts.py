@@ -10,8 +10,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{where}：不是有效的 YAML（{problem}）。请检查这一行附近的缩进和冒号。",
     ),
     "config_twice": (
-        "{where}: `{key}` is set twice. Remove one of them.",
-        "{where}：`{key}` 设置了两次。请删除其中一个。",
+        "{where}: `{key}` is set twice, on lines {first} and {second}. Keep one, with all that belongs below it.",
+        "{where}：`{key}` 设置了两次，在第 {first} 行和第 {second} 行。请合并到一处，删除另一处。",
     ),
     "config_unknown": ("{where}: `{key}` is not a setting. {remedy}", "{where}：没有 `{key}` 这个设置。{remedy}"),
     "config_value": ("{where}: `{key}` {problem}", "{where}：`{key}` {problem}"),
@@ -25,6 +25,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "config_number": ("must be a number, such as 0.5.", "必须是数字，例如 0.5。"),
     "config_bool": ("must be true or false.", "必须是 true 或 false。"),
     "config_string": ("must be a text that is not empty.", "必须是非空文本。"),
+    "config_quotes": ("must be text: put it in quotes.", "必须是文本：请加引号。"),
     "config_list": (
         'must be a list: [a, b] in app.yaml, JSON such as \'["a", "b"]\' in a variable.',
         '必须是列表：在 app.yaml 中写作 [a, b]，在环境变量中写作 JSON，例如 \'["a", "b"]\'。',
@@ -35,18 +36,19 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "必须是 auto、cpu、mps、cuda，或用 cuda:1 表示第二块 GPU。",
     ),
     "config_host": (
-        "must hold host names such as chat.example.com, and {name} is none.",
-        "必须是主机名，例如 chat.example.com，而 {name} 不是。",
+        "must hold host names alone, such as chat.example.com; `{name}` is empty or has an https:// or a path.",
+        "只能写主机名，例如 chat.example.com；“{name}”为空，或带有 https:// 或路径。",
     ),
     "config_origin": (
-        "must hold origins as browsers send them, such as https://chat.example.com, without a path; {name} is none.",
-        "必须是浏览器发送的来源，例如 https://chat.example.com，不带路径；{name} 不是。",
+        "must hold origins as browsers send them, such as https://chat.example.com; {name} lacks https:// in front, or "
+        "must go without a path.",
+        "必须是浏览器发送的来源，例如 https://chat.example.com；{name} 缺少开头的 https://，或带有多余的路径。",
     ),
     "config_server": (
-        "must hold addresses of model servers, such as http://gpu-1:8000/v1, without user, password or query; {name} "
-        "is none. A key comes from PARLEY_ENGINE_KEY.",
-        "必须是模型服务器的地址，例如 http://gpu-1:8000/v1，不带用户名、口令或查询参数；{name} 不是。"
-        "密钥由 PARLEY_ENGINE_KEY 提供。",
+        "must hold addresses of model servers, such as http://gpu-1:8000/v1, and {name} does not have that form: it "
+        "begins with http:// or https://, and has no user, password or query. A key comes from PARLEY_ENGINE_KEY.",
+        "必须是模型服务器的地址，例如 http://gpu-1:8000/v1，而 {name} 不符合这种形式：要以 http:// 或 https:// 开头，"
+        "不带用户名、口令或查询参数。密钥由 PARLEY_ENGINE_KEY 提供。",
     ),
     "config_no_servers": (
         "engine.backend is remote, and remote.urls names no server. Name at least one, such as http://gpu-1:8000/v1, "
@@ -99,30 +101,35 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "或绑定 127.0.0.1。",
     ),
     "config_public_url": (
-        "must be the https address by which Slack reaches this server, such as https://parley.example.com; {name} is "
-        "none.",
-        "必须是 Slack 访问本服务器所用的 https 地址，例如 https://parley.example.com；{name} 不是。",
+        "must be the address by which this server is reached from outside, such as https://parley.example.com, and "
+        "{name} does not have that form: it begins with https://, and has no user, password or query.",
+        "必须是从外部访问本服务器所用的地址，例如 https://parley.example.com，而 {name} 不符合这种形式："
+        "要以 https:// 开头，不带用户名、口令或查询参数。",
+    ),
+    "config_public_url_path": (
+        "must be the address of the server alone: {base}. Parley adds {path} itself.",
+        "只写服务器的地址：{base}。{path} 由 Parley 自己加上。",
     ),
     "config_command": (
-        "must be a slash command such as /parley, in small letters; {name} is none.",
-        "必须是斜杠命令，例如 /parley，使用小写字母；{name} 不是。",
+        "must be a slash command such as /parley, and {name} cannot be one: it begins with /, and up to 31 small "
+        "letters, digits, - and _ follow.",
+        "必须是斜杠命令，例如 /parley，而 {name} 不能用作命令：要以 / 开头，后面是不超过 31 个小写字母、数字、- 或 _。",
     ),
     "config_api_url": (
-        "must be the address of Slack's Web API, https://slack.com/api/ where it is not another; {name} is none.",
-        "必须是 Slack Web API 的地址，通常是 https://slack.com/api/；{name} 不是。",
+        "must be a web address such as the one that app.yaml came with; {name} is none.",
+        "必须是网址，例如 app.yaml 原有的那个；{name} 不是。",
     ),
     "config_slack_secret": (
-        "slack.enabled is true, and Slack's requests cannot be told from forged ones. Set PARLEY_SLACK_SIGNING_SECRET "
-        "(your app's page on api.slack.com/apps: Basic Information, App Credentials), or PARLEY_SLACK_APP_TOKEN for "
-        "Socket Mode, which needs no public address. docs/slack.md has every step.",
-        "slack.enabled 为 true，但无法分辨请求是否来自 Slack。请设置 PARLEY_SLACK_SIGNING_SECRET"
-        "（api.slack.com/apps 上应用页面的 Basic Information、App Credentials），或为不需要公网地址的 Socket Mode 设置 "
-        "PARLEY_SLACK_APP_TOKEN。完整步骤见 docs/slack.zh.md。",
+        "Slack is switched on, but neither PARLEY_SLACK_APP_TOKEN (Socket Mode) nor PARLEY_SLACK_SIGNING_SECRET (HTTP) "
+        "is set. Both stand under Basic Information of your app on api.slack.com/apps; docs/slack.md has every step.",
+        "已启用 Slack，但既没有设置 PARLEY_SLACK_APP_TOKEN（Socket Mode），"
+        "也没有设置 PARLEY_SLACK_SIGNING_SECRET（HTTP）。"
+        "两者都在 api.slack.com/apps 上应用的 Basic Information 页面；完整步骤见 docs/slack.zh.md。",
     ),
     "config_slack_token": (
-        "slack.enabled is true, and there is no token to answer with. Set PARLEY_SLACK_BOT_TOKEN (xoxb-…, under "
+        "Slack is switched on, but there is no token to answer with. Set PARLEY_SLACK_BOT_TOKEN (xoxb-…, under "
         "OAuth & Permissions); or, for several workspaces, slack.client_id and PARLEY_SLACK_CLIENT_SECRET.",
-        "slack.enabled 为 true，但没有用来回答的令牌。请设置 PARLEY_SLACK_BOT_TOKEN（xoxb-…，在 OAuth & Permissions "
+        "已启用 Slack，但没有用来回答的令牌。请设置 PARLEY_SLACK_BOT_TOKEN（xoxb-…，在 OAuth & Permissions "
         "中）；如需服务多个工作区，请设置 slack.client_id 和 PARLEY_SLACK_CLIENT_SECRET。",
     ),
     "config_slack_workspaces": (
@@ -134,7 +141,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "slack_no_url": (
         "slack.public_url is not set, and the manifest tells Slack the https address of this server. Set it in "
         "app.yaml, or ask for Socket Mode with --socket, which needs none.",
-        "没有设置 slack.public_url，而 manifest 要告诉 Slack 本服务器的 https 地址。请在 app.yaml 中设置，"
+        "没有设置 slack.public_url，而应用清单要告诉 Slack 本服务器的 https 地址。请在 app.yaml 中设置，"
         "或用 --socket 选择不需要地址的 Socket Mode。",
     ),
     "slack_no_install_url": (
@@ -145,7 +152,53 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "config_slack_package": (
         "The Slack channel needs a package that is not installed: pip install -c constraints.txt -e '.[slack]'.",
-        "Slack 频道需要的软件包没有安装：pip install -c constraints.txt -e '.[slack]'。",
+        "Slack 接入需要的软件包没有安装：pip install -c constraints.txt -e '.[slack]'。",
+    ),
+    "config_guid": (
+        "must be an id such as 12345678-1234-1234-1234-123456789abc, as the Azure portal shows it; {name} is none.",
+        "必须是 Azure 门户中显示的 ID，例如 12345678-1234-1234-1234-123456789abc；{name} 不是。",
+    ),
+    "config_teams_app": (
+        "teams.enabled is true, and without teams.app_id nobody could tell Teams' requests from forged ones. Set it to "
+        "the Microsoft App ID of your Azure Bot; docs/teams.md has every step. To try Parley with the Agents "
+        "Playground on this machine alone, set teams.dev: true instead.",
+        "teams.enabled 为 true，但没有 teams.app_id，无法分辨请求是否来自 Teams。请填写 Azure Bot 的 Microsoft App ID；"
+        "完整步骤见 docs/teams.zh.md。如果只想在本机用 Agents Playground 试用，请改为设置 teams.dev: true。",
+    ),
+    "config_teams_tenant": (
+        "teams.app_id is set, and teams.tenant_id is not: a bot belongs to one tenant. Copy it from the overview page "
+        "of your Azure Bot.",
+        "设置了 teams.app_id，但没有设置 teams.tenant_id：机器人属于一个租户。请从 Azure Bot 的概览页面复制。",
+    ),
+    "config_teams_dev": (
+        "teams.dev is true and teams.app_id is empty, so nobody is verified; then server.host must be 127.0.0.1.",
+        "teams.dev 为 true 且 teams.app_id 为空，任何请求都不会被验证；此时 server.host 必须是 127.0.0.1。",
+    ),
+    "config_teams_package": (
+        "The Teams channel needs a package that is not installed: pip install -c constraints.txt -e '.[teams]'.",
+        "Teams 频道需要的软件包没有安装：pip install -c constraints.txt -e '.[teams]'。",
+    ),
+    "teams_no_app": (
+        "teams.app_id is not set, and the package names the bot by it. Copy the Microsoft App ID from Configuration of "
+        "your Azure Bot into app.yaml; docs/teams.md has every step.",
+        "没有设置 teams.app_id，而应用包要写明是哪个机器人。请从 Azure Bot 的“配置”（Configuration）页面复制 "
+        "Microsoft App ID 到 app.yaml；完整步骤见 docs/teams.zh.md。",
+    ),
+    "teams_no_url": (
+        "teams.public_url is not set, and Teams wants a web page about each app. Set it in app.yaml to the https "
+        "address of this server, such as https://parley.example.com.",
+        "没有设置 teams.public_url，而 Teams 要求每个应用有一个网页地址。请在 app.yaml 中设为本服务器的 https 地址，"
+        "例如 https://parley.example.com。",
+    ),
+    "teams_packed": (
+        "The app package is {file}. Upload it in Teams under Apps, Manage your apps, Upload an app; or, for the whole "
+        "organisation, in the Teams admin centre under Teams apps, Manage apps.",
+        "应用包在 {file}。请在 Teams 的“应用 → 管理你的应用 → 上传应用”中上传；"
+        "要供整个组织使用，请在 Teams 管理中心的“Teams 应用 → 管理应用”中上传。",
+    ),
+    "teams_not_written": (
+        "{file} cannot be written ({error}). Name another place with --out.",
+        "无法写入 {file}（{error}）。请用 --out 指定其他位置。",
     ),
     "config_open_metrics": (
         "server.metrics_host is {host}: others could read the metrics. Set PARLEY_METRICS_TOKEN, or use 127.0.0.1.",
@@ -158,10 +211,25 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Parley answers on {url} with {model}. Stop it with Ctrl+C.",
         "Parley 已就绪：{url}，使用模型 {model}。按 Ctrl+C 停止。",
     ),
+    "serve_slack": ("Slack over HTTP at {url}", "Slack 通过 HTTP 发送到 {url}"),
     "serve_address": (
         "{host}:{port} is in use by another program. Stop that one, or choose another port: "
         "PARLEY_SERVER__PORT=8081 parley serve",
         "{host}:{port} 已被其他程序占用。请停止该程序，或换一个端口：PARLEY_SERVER__PORT=8081 parley serve",
+    ),
+    "serve_no_address": (
+        "This machine has no address {host}. Name one that it has as the host.",
+        "本机没有 {host} 这个地址。请改为本机已有的地址。",
+    ),
+    "serve_closed_port": (
+        "This account may not bind {host}:{port}; ports below 1024 belong to root. Choose another: "
+        "PARLEY_SERVER__PORT=8081 parley serve",
+        "当前账号无权绑定 {host}:{port}；1024 以下的端口只有 root 可以使用。请换一个："
+        "PARLEY_SERVER__PORT=8081 parley serve",
+    ),
+    "closed_path": (
+        "{path} cannot be opened by this account; start as the account that made it, or name another data_dir.",
+        "当前账号无法打开 {path}；请用创建它的账号启动，或指定另一个 data_dir。",
     ),
     "serve_development_key": (
         "PARLEY_KEYS is not set, so a development key in {file} seals what is stored. Keep a copy: without it nothing "
@@ -182,7 +250,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "check_variable": ("{name} sets nothing; check its spelling.", "{name} 没有对应的设置；请检查拼写。"),
     "check_keys": ("sealing keys", "加密密钥"),
-    "check_keys_ok": ("{count} keys, number {primary} seals what is new", "{count} 个密钥，新内容由 {primary} 号加密"),
+    "check_keys_ok": (
+        "{count} in PARLEY_KEYS; number {primary} seals what is new",
+        "{count} 个密钥，新内容由 {primary} 号加密",
+    ),
     "check_keys_development": (
         "development key {file}; set PARLEY_KEYS for production (`parley key` makes one)",
         "开发密钥 {file}；生产环境请设置 PARLEY_KEYS（`parley key` 可生成）",
@@ -259,8 +330,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "off; docs/slack.md goes from nothing to the first answer",
         "未启用；docs/slack.zh.md 说明从零到第一个回答的步骤",
     ),
+    "check_teams_off": (
+        "off; docs/teams.md goes from nothing to the first answer",
+        "未启用；docs/teams.zh.md 说明从零到第一个回答的步骤",
+    ),
     "check_channel": ("this release has no {name} channel yet", "本版本还没有 {name} 频道"),
-    "check_fine": ("Everything needed is there.", "所需的一切都已就绪。"),
+    "check_legend": ("✓ in order  • worth knowing  ✗ to be put right", "✓ 正常  • 提示  ✗ 需要处理"),
+    "check_fine": ("Nothing is known to be missing.", "没有发现缺少什么。"),
+    "check_fault": ("1 thing needs attention, marked ✗ above.", "有 1 项需要处理，见上面的 ✗。"),
     "check_faults": ("{count} things need attention, marked ✗ above.", "有 {count} 项需要处理，见上面的 ✗。"),
     "db_upgraded": ("The database is at schema {version}.", "数据库结构版本为 {version}。"),
     "chat_hello": (

@@ -72,7 +72,12 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
         ("database:\n  url: postgresql://x\n", 2, "Secrets do not stand in app.yaml"),
         ("console:\n  tokens:\n    ops: abc\n", 3, "`parley token ops`"),
         ("access:\n  slack:\n    admin: []\n", 3, "Did you mean `admins`?"),
-        ("server:\n  port: 1\n  port: 2\n", 3, "set twice"),
+        ("server:\n  port: 1\n  port: 2\n", 3, "set twice, on lines 2 and 3"),
+        ("server: {port: 1, port: 2}\n", 1, "set twice, on lines 1 and 1"),
+        ("slack:\n  client_id: 123.456\n", 2, "must be text: put it in quotes"),
+        ("slack:\n  client_id:\n", 2, "must be a text that is not empty"),
+        ("slack:\n  public_url: https://p.example.com/channels/slack/\n", 2, "alone: https://p.example.com. Parley"),
+        ("slack:\n  public_url: https://p.example.com/channels/slack/oauth\n", 2, "alone: https://p.example.com. P"),
         ("server:\n port: 1\n  host: x\n", 3, "not valid YAML"),
         ("server:\n  8080: x\n", 2, "names are words"),
         ("console:\n  allowed_hosts: chat.example.com\n", 2, "must be a list"),
@@ -142,7 +147,7 @@ def test_a_remote_engine_needs_a_server(tmp_path, monkeypatch):
 
 def test_a_password_in_a_servers_address_is_refused_and_not_repeated(tmp_path):
     problem = _problem(_file(tmp_path, "remote:\n  urls: ['http://me:hunter2@gpu-1:8000/v1']\n"))
-    assert "gpu-1:8000/v1 is none" in problem
+    assert "gpu-1:8000/v1 does not have that form" in problem
     assert "hunter2" not in problem
 
 
