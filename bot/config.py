@@ -415,7 +415,7 @@ def _teams_problem(settings: Settings) -> str:
     teams = settings.teams
     if teams.app_id:
         return "" if teams.tenant_id else "config_teams_tenant"
-    if not teams.dev:
+    if not teams.dev or settings.production:
         return "config_teams_app"
     return "" if settings.server.is_loopback else "config_teams_dev"
 

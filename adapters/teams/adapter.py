@@ -1,5 +1,6 @@
 """Teams as a front door: activities come in over HTTP, answers go out through Teams' connector."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -15,7 +16,7 @@ from adapters.teams.invoke import answered
 from adapters.teams.parse import Welcome, is_for_us, may_be_ours, parse, welcome_of
 from adapters.teams.people import People
 from adapters.teams.settings import TeamsSettings
-from adapters.teams.verify import Forged, activity_of, refusal
+from adapters.teams.verify import Forged, activity_of, is_from_here, refusal
 from core.errors import Malformed, NotStored
 from core.message import (
     Author,
@@ -34,6 +35,7 @@ from core.ports import Accept, Delivery, Ledger, Metrics, Received, Webhook
 log = logging.getLogger(__name__)
 
 PATH = "/channels/teams"
+_LARGE = 64 * 1024  # bytes; a larger body is read beside the event loop
 _FORGED_EVERY = 60.0  # seconds between two lines about requests that are not Teams': anybody can send them
 
 Knows = Callable[[ThreadId], Awaitable[bool]]
@@ -76,18 +78,28 @@ class TeamsAdapter:
         if refused := refusal(webhook):
             return refused
         try:
-            activity = activity_of(webhook.body)
-            await self._client.authenticate(webhook.headers.get("authorization", ""), activity)
+            activity = await self._believed(webhook)
             events = await self._events(activity, webhook.received_at)
             answer = answered(activity) if activity["type"] == "invoke" else Received(HTTPStatus.ACCEPTED)
         except Malformed:
             return Received(HTTPStatus.BAD_REQUEST)
         except Forged as error:
+            self._metrics.count("events", channel=self.name, outcome="unsigned")
             self._report(error)
             return Received(HTTPStatus.UNAUTHORIZED)
         if events:
             await accept(events)
         return answer
+
+    async def _believed(self, webhook: Webhook) -> Mapping[str, Any]:
+        """The activity of a request that is Teams' own; a body of a stranger is not read. Raises Forged, Malformed."""
+        if not (self._settings.app_id or is_from_here(webhook)):
+            raise Forged("without an app id only what comes from this machine itself is answered")
+        claims = await self._client.claims(webhook.headers.get("authorization", ""))
+        is_large = len(webhook.body) > _LARGE
+        activity = await asyncio.to_thread(activity_of, webhook.body) if is_large else activity_of(webhook.body)
+        self._client.vouch(claims, activity)
+        return activity
 
     async def deliver(self, delivery: Delivery, chunks: AsyncIterator[Chunk], ledger: Ledger) -> None:
         """Shows the answer where it was asked for."""
@@ -118,18 +130,29 @@ class TeamsAdapter:
         is_called = is_for_us(event, activity)
         if not is_called and not (may_be_ours(event) and await self._knows(envelope.thread)):
             return None
-        if self._settings.app_id:  # the Agents Playground knows no roles, and is for this machine alone
-            event = replace(event, author=await self._people.introduce(event.author, envelope.address))
+        # The Agents Playground knows no roles, and is for this machine alone. Whom we may not answer we need not know.
+        if self._settings.app_id and self._may(event.author, envelope.thread):
+            event = replace(event, author=await self._introduced(event.author, envelope))
         if not is_called and not self._may(event.author, envelope.thread):
             return None
-        return await self._aimed(event, envelope.thread) if isinstance(event, Feedback) else event
+        return await self._aimed(event, envelope) if isinstance(event, Feedback) else event
 
-    async def _aimed(self, vote: Feedback, thread: ThreadId) -> Feedback:
+    async def _introduced(self, author: Author, envelope: Envelope) -> Author:
+        try:
+            return await self._people.introduce(author, envelope.address)
+        except NotStored as error:
+            self._metrics.count("events", channel=self.name, outcome="refused")
+            log.warning("it is not known who asks in Teams, so the question is not acknowledged: %s", error)
+            raise
+
+    async def _aimed(self, vote: Feedback, envelope: Envelope) -> Feedback:
         """After a stream Teams may name another message than the answer: then it is the newest one to this person."""
-        named = vote.target
-        if vote.origin is not Origin.BUTTON or not isinstance(named, PartId) or await self._is_part(named):
+        named, may_stream = vote.target, envelope.kind == "personal"
+        if not (may_stream and vote.origin is Origin.BUTTON and isinstance(named, PartId)):
             return vote
-        return replace(vote, target=LastReplyTo(vote.author, thread))
+        if await self._is_part(named):
+            return vote
+        return replace(vote, target=LastReplyTo(vote.author, envelope.thread))
 
     def _report(self, error: Forged) -> None:
         now = monotonic()

@@ -103,9 +103,13 @@ class TeamsClient:
     # ------------------------------------------------------------------------------------------------- who speaks
 
     async def authenticate(self, header: str, activity: Mapping[str, Any]) -> None:
-        """Raises Forged unless `header`, the Authorization of the request, shows that Teams sent this to our bot.
+        """Raises Forged unless `header`, the Authorization of the request, shows that Teams sent this to our bot."""
+        self.vouch(await self.claims(header), activity)
 
-        Without an app id nobody can show that: then, and only where `is_dev`, what comes from this machine passes.
+    def vouch(self, claims: Mapping[str, Any], activity: Mapping[str, Any]) -> None:
+        """Raises Forged unless the token with these `claims` is for this activity.
+
+        Without an app id nobody has a token: then, and only where `is_dev`, what comes from this machine passes.
         """
         service_url = activity.get("serviceUrl")
         if not self._settings.app_id:
@@ -115,7 +119,6 @@ class TeamsClient:
         if activity.get("channelId") != CHANNEL:
             # Tokens of other channels have the same issuer, and there everybody writes his own name and tenant.
             raise Forged("it is of another channel than Teams")
-        claims = await self._claims(header)
         # The SDK lets a token without an end pass, and one without a service URL where the activity has none.
         if "exp" not in claims:
             raise Forged("the token has no end")
@@ -126,7 +129,10 @@ class TeamsClient:
         if not is_answerable(service_url, self._settings):
             raise Forged("its service URL is none that may be answered; see teams.services")
 
-    async def _claims(self, header: str) -> Mapping[str, Any]:
+    async def claims(self, header: str) -> Mapping[str, Any]:
+        """What the token in an Authorization header says, {} without an app id. Raises Forged unless it is Teams'."""
+        if not self._settings.app_id:
+            return {}
         if not header or len(header) > _LONGEST_HEADER:
             raise Forged("it brings no token" if not header else "its token is too long")
         try:
@@ -197,9 +203,8 @@ class TeamsClient:
             try:
                 return await self._once(method, url, body, token, is_stream=is_stream)
             except _Unauthorized:
-                if is_renewed or not token:
-                    raise self._credential.turned_away(token) from None
-                self._credential.forget(token)
+                if is_renewed or not token or not self._credential.forget(token):
+                    raise self._credential.turned_away() from None
                 is_renewed, pause = True, 0.0
             except RateLimited as limited:
                 pause = limited.retry_after.total_seconds() + self._pause(attempt)

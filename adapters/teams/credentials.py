@@ -19,6 +19,7 @@ log = logging.getLogger(__name__)
 _AHEAD = 600.0  # seconds before its end that a token is renewed
 _MARGIN = 60.0  # seconds before its end that it counts as over: an answer under way must arrive with it
 _TIMEOUT = 10.0  # seconds for one call to the machine's identity service
+_FRESH = 30.0  # seconds in which a token that was refused is not asked for again: it may be the conversation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Grant:
 @dataclass(frozen=True, slots=True)
 class _Held:
     token: str = field(repr=False)
+    asked_at: float
     renew_at: float
     until: float
 
@@ -58,16 +60,20 @@ class Credential:
             raise NotLetIn(self._refused[0].code, self._refused[0].detail)
         return (await asyncio.shield(self._renewing())).token
 
-    def forget(self, token: str) -> None:
-        """Teams did not accept this one."""
-        if self._held and self._held.token == token:
-            self._held = None
+    def forget(self, token: str) -> bool:
+        """Teams did not accept this one; whether a new one may help: one that was asked for just now is kept."""
+        held = self._held
+        if held is None or held.token != token:
+            return True
+        if self._clock() < held.asked_at + _FRESH:
+            return False
+        self._held = None
+        return True
 
-    def turned_away(self, token: str) -> NotLetIn:
-        """What to raise where Teams did not accept even a new token. Nobody asks for a further one for a while."""
-        self.forget(token)
+    def turned_away(self) -> NotLetIn:
+        """What to raise where Teams did not accept even a new token: for this call alone, others may be welcome."""
         refused = NotLetIn("turned_away", "Teams does not accept the token; check app id, tenant and clock")
-        self._refuse(refused)
+        self._tell(refused)
         return refused
 
     async def renew(self) -> None:
@@ -97,12 +103,15 @@ class Credential:
             raise
         self._refused = None
         end, half = asked + grant.seconds, grant.seconds / 2
-        self._held = _Held(grant.token, renew_at=end - min(_AHEAD, half), until=end - min(_MARGIN, half / 2))
+        self._held = _Held(grant.token, asked, renew_at=end - min(_AHEAD, half), until=end - min(_MARGIN, half / 2))
         return self._held
 
     def _refuse(self, refused: NotLetIn) -> None:
         """The operator is told once of each reason, until answers go out again."""
         self._refused = (refused, self._clock() + refused.retry_after.total_seconds())
+        self._tell(refused)
+
+    def _tell(self, refused: NotLetIn) -> None:
         if self._told != refused.code:
             self._told = refused.code
             log.error(

@@ -18,6 +18,8 @@ _CHARACTER = re.compile(r"&(?:nbsp|amp|lt|gt|quot|apos|#\d{1,7}|#[xX][0-9a-fA-F]
 _COMMAS = (",", ":", "，", "：")
 
 Spans = list[tuple[int, int, str]]
+Tags = dict[str, list[tuple[int, int]]]
+"""Where the tags of each name stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,21 +79,24 @@ def _found(text: str, mentions: Sequence[Mention], instead: Callable[[Mention], 
     """Where each mention stands in the text, once each, and what is to stand there."""
     spans: Spans = []
     taken: set[int] = set()
+    tags: Tags = {}
+    for tag in _TAG.finditer(text):
+        tags.setdefault(unescape(tag["name"]), []).append(tag.span())
     for mention in mentions:
-        place = next((place for place in _places(text, mention) if place[0] not in taken), None)
+        place = next((place for place in _places(text, mention, tags) if place[0] not in taken), None)
         if place is not None:
             taken.add(place[0])
             spans.append((*place, instead(mention)))
     return spans
 
 
-def _places(text: str, mention: Mention) -> Iterator[tuple[int, int]]:
+def _places(text: str, mention: Mention, tags: Tags) -> Iterator[tuple[int, int]]:
     """Where a mention may stand: as its entity says, else in a tag with the name, written in whatever way."""
     at = text.find(mention.text)
     while at >= 0:
         yield at, at + len(mention.text)
         at = text.find(mention.text, at + len(mention.text))
-    yield from (tag.span() for tag in _TAG.finditer(text) if unescape(tag["name"]) == mention.name)
+    yield from tags.get(mention.name, ())
 
 
 def _rewritten(text: str, spans: Spans) -> str:

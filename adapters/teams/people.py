@@ -32,6 +32,7 @@ class People:
         self._tenant = tenant
         self._clock = clock
         self._known: OrderedDict[Key, tuple[float, Mapping[str, Any]]] = OrderedDict()
+        self._asking: dict[Key, asyncio.Task[Mapping[str, Any]]] = {}
 
     async def introduce(self, author: Author, address: Mapping[str, Any]) -> Author:
         """The author with what Teams says of them. Raises NotStored where it does not say: who may ask is unknown."""
@@ -39,7 +40,7 @@ class People:
         kept = self._known.get(key)
         if kept is None or self._clock() > kept[0]:
             try:
-                kept = self._clock() + _SECONDS, await self._ask(address)
+                kept = self._clock() + _SECONDS, await self._shared(key, address)
             except Undeliverable:
                 # Nobody in the roster: a sentence is better than the silence of refusing what Teams will say again.
                 return replace(author, is_guest=True, is_external=True)
@@ -56,6 +57,18 @@ class People:
         except Malformed:
             raise NotStored("(Teams does not say who asks in a form that is understood)") from None
 
+    async def _shared(self, key: Key, address: Mapping[str, Any]) -> Mapping[str, Any]:
+        """One look for all that want to know the same at once; whoever waits for it may leave."""
+        if key not in self._asking:
+            self._asking[key] = task = asyncio.create_task(self._ask(address), name="teams member")
+            task.add_done_callback(lambda done: self._asked(key, done))
+        return await asyncio.shield(self._asking[key])
+
+    def _asked(self, key: Key, done: asyncio.Task[Mapping[str, Any]]) -> None:
+        del self._asking[key]
+        if not done.cancelled():
+            done.exception()  # it is raised to those who wait, if any still do
+
     async def _ask(self, address: Mapping[str, Any]) -> Mapping[str, Any]:
         async with asyncio.timeout(_PATIENCE):
-            return await self._roster.member(address, str(address["user"]["id"]), patience=0)
+            return await self._roster.member(address, str(address["user"]["id"]), patience=_PATIENCE)

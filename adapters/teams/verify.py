@@ -14,6 +14,7 @@ from core.ports import Received, Webhook
 
 MAX_BODY = 1024 * 1024  # bytes: a message of 100 KB comes twice, as text and as HTML, each character escaped
 _MAX_DEPTH = 64
+_FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip", "via", "origin")
 _TYPE = re.compile(r"[!-~]{1,64}")
 _URL = re.compile(r"https?://[A-Za-z0-9._~:/\[\]%-]{1,1024}")
 
@@ -70,6 +71,17 @@ def is_loopback(url: object) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def is_from_here(webhook: Webhook) -> bool:
+    """Whether a program on this machine sent it, to this machine by name: no proxy, and no page in a browser."""
+    host = webhook.headers.get("host", "")
+    is_direct = not any(name in webhook.headers for name in _FORWARDED)
+    return is_direct and is_loopback(f"http://{host}") and is_loopback(f"http://{_bracketed(webhook.remote)}")
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def is_safe(url: object) -> bool:

@@ -151,7 +151,7 @@ class Writer:
             return
         try:
             id = await self._client.send(self._address, activity)
-        except (TeamsRefused, Unsure) as error:
+        except (TeamsRefused, Undeliverable, Unsure) as error:
             log.warning("the %s of an answer is not shown: %s", name, error)
             return
         if id:
@@ -199,6 +199,10 @@ class Writer:
             await self._open(text, foot)
             return True
         part = self.parts[index]
+        if not part.id:  # Teams took it and named it to nobody: it is said once more, with the mark, when it is whole
+            if is_done:
+                self.parts.remove(part)
+            return not is_done
         if part.stream is not None and await self._continue(part, part.stream, text, foot, is_done=is_done):
             return True
         if part.shown == text and foot == PLAIN:
@@ -263,7 +267,7 @@ class Writer:
         except TooLarge:
             raise
         except (TeamsRefused, Undeliverable) as refused:
-            if part.stopped is None or not text.startswith(part.stopped):
+            if not part.stopped or not text.startswith(part.stopped):
                 await self._give_up(part, refused)
                 return False
             log.info("%s It stays as it was when the person stopped it", refused)

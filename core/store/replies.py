@@ -61,6 +61,7 @@ _NEWEST = f"""
 _NEWEST_TO = f"""
     SELECT {COLUMNS} FROM replies
     WHERE replies.thread = %(thread)s AND replies.asker = %(asker)s AND replies.body IS NOT NULL
+        AND replies.source <> 'house'
     ORDER BY replies.seq DESC LIMIT 1
 """
 _QUESTION = """

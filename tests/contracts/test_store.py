@@ -1335,6 +1335,18 @@ async def test_a_vote_may_mean_the_last_reply_to_a_person(store: Store):
         assert await unit.ratings.record(vote(LastReplyTo(ANN, ATTIC))) is None
 
 
+async def test_a_vote_on_the_last_reply_never_means_a_sentence_of_the_house(store: Store):
+    mine = await answered(store, message("one"))
+    await add(store, message("/help"))
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    async with store.unit() as unit:
+        await unit.replies.save(replace(delivery.reply, text="I can help.", source=Source.HOUSE))
+        await unit.turns.move(delivery.reply.id, State.DELIVERING)
+        await unit.inbox.finish(taken)
+        assert (await unit.ratings.resolve(vote(LastReplyTo(ANN, ROOM)))).id == mine
+
+
 async def test_the_latest_live_vote_counts(store: Store):
     reply_id = await answered(store, message())
     await cast(store, vote(reply_id, 5, origin=Origin.REACTION), vote(reply_id, 1))

@@ -569,7 +569,11 @@ class MemoryRatings(Room):
         if isinstance(target, LastReplyTo):
             whom = target
             return self._unit.replies.last(
-                lambda row: row.reply.thread == whom.thread and row.reply.asker.is_same_person(whom.author)
+                lambda row: (
+                    row.reply.thread == whom.thread
+                    and row.reply.asker.is_same_person(whom.author)
+                    and row.reply.source is not Source.HOUSE
+                )
             )
         reply = self._tables.parts.get(target) if isinstance(target, PartId) else target
         return await self._unit.replies.get(reply) if reply else None

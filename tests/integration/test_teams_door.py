@@ -716,6 +716,7 @@ class TestKeysAndTokens:
         self, house, caplog, monkeypatch
     ):
         monkeypatch.setattr("adapters.teams.keys.PAUSE", 0.0)  # the house may have looked for the first one already
+        monkeypatch.setattr("adapters.teams.credentials._FRESH", 0.0)
         caplog.set_level("DEBUG", "adapters")
         engine = ScriptedEngine(scripts=[say("One."), say("Two."), say("Three.")])
         async with house(engine) as town:

@@ -55,9 +55,19 @@ def thumb(**more: Any) -> dict[str, Any]:
     return invoked("message/submitAction", value, **more)
 
 
-def post(activity: Mapping[str, Any] | bytes, *, method: str = "POST", path: str = PATH) -> Webhook:
+HERE = {"host": "127.0.0.1:8080"}
+
+
+def post(
+    activity: Mapping[str, Any] | bytes,
+    *,
+    method: str = "POST",
+    path: str = PATH,
+    headers: Mapping[str, str] = HERE,
+    remote: str = "127.0.0.1",
+) -> Webhook:
     body = activity if isinstance(activity, bytes) else json.dumps(activity).encode()
-    return Webhook(method, path, {}, {}, body, NOW)
+    return Webhook(method, path, {}, headers, body, NOW, remote)
 
 
 @dataclass
@@ -81,7 +91,7 @@ class Door:
             is_part=self._is_part,
         )
 
-    async def told(self, activity: Mapping[str, Any] | bytes, **more: str) -> Received:
+    async def told(self, activity: Mapping[str, Any] | bytes, **more: Any) -> Received:
         return await self.adapter.receive(post(activity, **more), self._accept)
 
     async def _accept(self, events: Sequence[Event]) -> tuple[Receipt, ...]:
@@ -105,6 +115,33 @@ class TestWhatItAnswers:
         (message,) = door.heard
         assert isinstance(message, Message)
         assert (message.id, message.text, message.author.name) == (f"{DIRECT}:1700000000000", "hello?", "Anna Example")
+
+    @pytest.mark.parametrize("remote", ["127.0.0.1", "::1"])
+    @pytest.mark.parametrize("host", ["127.0.0.1:8080", "localhost", "[::1]:8080"])
+    async def test_without_an_app_id_this_machine_is_answered(self, host, remote):
+        assert await Door().told(said("hello?"), headers={"host": host}, remote=remote) == Received(202)
+
+    @pytest.mark.parametrize(
+        ("headers", "remote"),
+        [
+            (HERE, "203.0.113.9"),
+            (HERE, ""),
+            ({"host": "parley.example.com"}, "127.0.0.1"),
+            ({}, "127.0.0.1"),
+            (HERE | {"x-forwarded-for": "203.0.113.9"}, "127.0.0.1"),
+            (HERE | {"forwarded": "for=203.0.113.9"}, "127.0.0.1"),
+            (HERE | {"origin": "https://evil.example"}, "127.0.0.1"),
+        ],
+    )
+    async def test_without_an_app_id_nobody_else_is(self, headers, remote):
+        door = Door()
+        assert (await door.told(said("hello?"), headers=headers, remote=remote)).status == 401
+        assert door.heard == []
+
+    async def test_a_strangers_body_is_not_even_read(self):
+        door = Door(TeamsSettings(app_id="22222222-2222-4222-8222-222222222222", app_password="p", tenant_id=TENANT))
+        for body in (b"{", b"[" * 100_000, json.dumps(said("hello?")).encode()):
+            assert (await door.told(body)).status == 401
 
     @pytest.mark.parametrize("activity", [said("hello?"), thumb()])
     async def test_what_is_not_stored_is_not_acknowledged(self, activity):

@@ -502,13 +502,28 @@ async def test_a_token_that_is_over_is_not_sent(side, client, address, time):
     assert len(side.sign_ins) == 2
 
 
-async def test_a_token_that_teams_takes_no_more_is_replaced_once(side, client, address):
+async def test_a_token_that_teams_takes_no_more_is_replaced_once(side, client, address, time):
+    time.now += 31
     side.respond = lambda call: TAKEN if call.token == "granted-2" else Answer(None, 401)
     assert await client.send(address, ACTIVITY) == "1:answer"
     assert len(side.sign_ins) == 2
 
 
+async def test_a_conversation_that_takes_no_token_of_ours_leaves_the_others_alone(side, client, address, time):
+    foreign = address | {"conversation": "19:foreign@thread.v2"}
+    side.respond = lambda call: Answer(None, 401) if "foreign" in call.path else TAKEN
+    for _ in range(3):
+        time.now += 31
+        with pytest.raises(NotLetIn):
+            await client.send(foreign, ACTIVITY)
+        with pytest.raises(NotLetIn):
+            await client.send(foreign, ACTIVITY)
+        assert await client.send(address, ACTIVITY) == "1:answer"
+    assert len(side.sign_ins) == 4
+
+
 async def test_where_teams_takes_no_token_none_is_asked_for_for_a_while(side, client, address, caplog, time):
+    time.now += 31
     side.answers(Answer(None, 401))
     for _ in range(10):
         with pytest.raises(NotLetIn) as caught:

@@ -12,6 +12,7 @@ import pytest
 from adapters.teams.delivery import TeamsDelivery, stop_of
 from adapters.teams.errors import NotAPersonalChat, NotSent, StreamEnded, TeamsRefused, TooLarge, Unsure
 from adapters.teams.stream import Tempo
+from adapters.teams.texts import say
 from core.delivery import Feed
 from core.errors import LeaseLost, NotStored, RateLimited, Undeliverable
 from core.message import (
@@ -527,6 +528,34 @@ async def test_elsewhere_a_message_is_edited_while_it_grows(chat):
     assert [call.text for call in chat.of("update")] == ["The boat leaves", "The boat leaves at nine."]
     assert not chat.of("informative")
     assert chat.texts == ["The boat leaves at nine."]
+
+
+async def test_a_message_that_teams_gives_no_id_is_said_once_more_when_it_is_whole(monkeypatch):
+    class Nameless(Chat):
+        """Tells no id of the first message with words."""
+
+        async def send(self, address, activity, **more):
+            id = await super().send(address, activity, **more)
+            return "" if len(self.of("message")) == 1 and "text" in activity else id
+
+    chat = Nameless()
+    answer = Answer(chat, delivery_to("groupChat"))
+    answer.says("The boat")
+    await chat.until("message")
+    for _ in range(5):
+        answer.says(" and more")
+        await asyncio.sleep(0.02)
+    await answer.ends(" at nine.")
+    first, second = chat.of("message")
+    assert (first.text, chat.of("update")) == ("The boat", [])
+    assert second.text.endswith("The boat" + " and more" * 5 + " at nine.")
+    assert second.text.startswith(say("sent_again", "en")[:20])
+
+
+async def test_a_card_that_teams_does_not_take_leaves_the_answer_whole(chat):
+    chat.fails["card"] = [Undeliverable("gone")]
+    await shown(chat, delivery_to("groupChat"), "At nine.")
+    assert chat.texts == ["At nine."]
 
 
 async def test_edits_keep_their_pace(chat):
