@@ -2,12 +2,12 @@
 PYTHON ?= python3
 # One more package index to take torch from, such as PyTorch's CPU index. Remembered with what it installed.
 TORCH_INDEX_URL ?= $(shell cat .venv/.torch-index 2>/dev/null)
-# More words for pytest: make test ARGS="tests/unit -k thread"
-ARGS ?=
+# Words for pytest in place of "every test, in two processes": make test ARGS="tests/unit -k thread"
+ARGS ?= -n 2
 
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := dev,embedded,quantised,remote,slack,teams
+EXTRAS := cache,dev,embedded,quantised,remote,slack,teams,wecom
 STAMP := $(VENV)/.installed
 WANTED = $$( { cat pyproject.toml constraints.txt; echo '$(EXTRAS) $(TORCH_INDEX_URL)'; } | cksum )
 PIP := $(BIN)/python -m pip --disable-pip-version-check

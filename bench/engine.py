@@ -5,6 +5,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -24,33 +25,61 @@ from core.turn import SamplingParams, Utterance
 SYSTEM = Utterance("system", "You are Parley, a private assistant. Answer briefly and honestly.")
 
 
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is measured: so many at once, batches of (tokens, rows), and the seconds that threads are given."""
+
+    loads: Sequence[int] = (16, 32)
+    demo_loads: Sequence[int] = (16, 32)
+    rounds: int = 3
+    threads_seconds: float = float("inf")
+    continuous_up_to: int = 32
+    batches: Sequence[tuple[int, int]] = ((768, 16), (2048, 8))
+    steps: int = 24
+    caches: Sequence[str] = ("static", "dynamic")
+    second_turns: int = 7
+    cancellations: int = 1_000
+
+
+FULL = Size()
+SHORT = Size(
+    demo_loads=(16,), rounds=1, threads_seconds=25, continuous_up_to=16, steps=8, caches=("static",),
+    second_turns=2, cancellations=300,
+)  # fmt: skip
+QUICK = Size(
+    loads=(4,), demo_loads=(4,), rounds=1, threads_seconds=4, batches=((768, 2),), steps=4, caches=("static",),
+    second_turns=1, cancellations=50,
+)  # fmt: skip
+
+
 def main(argv: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser("parley bench engine", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer steps and cancellations, in five minutes")
+    parser.add_argument("--short", action="store_true", help="one round, fewer steps and cancellations: five minutes")
+    parser.add_argument("--quick", action="store_true", help="a little of everything, to see that it runs")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="cuda: see docs/engine.md")
     options = parser.parse_args(argv)
     if options.device == "cuda":
         from bench.accelerator import measure as measure_cuda
 
         return asyncio.run(measure_cuda(options.quick))
-    return asyncio.run(measure(options.quick))
+    return asyncio.run(measure(QUICK if options.quick else SHORT if options.short else FULL))
 
 
-async def measure(is_quick: bool) -> dict[str, Any]:
+async def measure(size: Size) -> dict[str, Any]:
     progress = Progress("engine")
     with TemporaryDirectory() as place:
         folder = apart(save_llama, Path(place))
         network = apart(load, folder)
         figures = [
-            *await _loads(folder, network, progress, "45M", is_quick),
-            *await _steps(folder, network, progress, is_quick),
-            *await _second_turns(folder, progress, 2 if is_quick else 7),
+            *await _loads(folder, network, progress, "45M", size, size.loads),
+            *await _steps(folder, network, progress, size),
+            *await _second_turns(folder, progress, size.second_turns),
         ]
     demo = demo_folder()
     figures += [
-        *await _loads(demo, apart(load, demo), progress, "demo", is_quick),
+        *await _loads(demo, apart(load, demo), progress, "demo", size, size.demo_loads),
         *await _crowd(demo, progress),
-        *await _cancellations(demo, progress, 300 if is_quick else 1_000),
+        *await _cancellations(demo, progress, size.cancellations),
     ]
     return report("engine", figures)
 
@@ -99,10 +128,12 @@ class Load:
 # ----------------------------------------------------------------------------------------------------- many at once
 
 
-async def _loads(folder: Path, network: Any, progress: Progress, name: str, is_quick: bool) -> list[Figure]:
+async def _loads(
+    folder: Path, network: Any, progress: Progress, name: str, size: Size, loads: Sequence[int]
+) -> list[Figure]:
     figures: list[Figure] = []
     async with started(folder, slots=32) as engine:
-        for count in (16,) if is_quick and name == "demo" else (16, 32):
+        for count in loads:
             questions = Load(folder, count).mixed(count)
             load = Load(folder, count)
             requests = [Request(load.ids(turns), answer) for turns, answer in questions]
@@ -111,12 +142,12 @@ async def _loads(folder: Path, network: Any, progress: Progress, name: str, is_q
             await serve(engine, questions[:8], f"{count} warm")
             apart(rivals.pool, network, [Request(requests[0].ids, 8)])
             # Side by side: a machine is not equally fast all the time.
-            for number in range(1 if is_quick else 3):
+            for number in range(size.rounds):
                 run, lag = await serve(engine, questions, f"{count} {number}")
                 ours.append(run)
                 lags.append(lag)
-                theirs.append(apart(rivals.pool, network, requests, 25.0 if is_quick else float("inf")))
-                if count == 16 or not is_quick:
+                theirs.append(apart(rivals.pool, network, requests, size.threads_seconds))
+                if count <= size.continuous_up_to:
                     library.append(await rivals.continuous(network, requests))
                 runs = {"the engine": run, "generate in threads": theirs[-1]}
                 runs |= {"continuous batching": library[-1]} if library else {}
@@ -189,17 +220,16 @@ async def ask(engine: LocalEngine, thread: str, turns: tuple[Utterance, ...], co
 # ------------------------------------------------------------------------------------------------ the cost of a token
 
 
-async def _steps(folder: Path, network: Any, progress: Progress, is_quick: bool) -> list[Figure]:
+async def _steps(folder: Path, network: Any, progress: Progress, size: Size) -> list[Figure]:
     figures: list[Figure] = []
-    steps = 8 if is_quick else 24
-    for context, rows in ((768, 16), (2048, 8)):
+    steps = size.steps
+    for context, rows in size.batches:
         load = Load(folder, context)
         questions = [load.turns(context) for _ in range(rows)]
         shortest = min(len(load.ids(turns)) for turns in questions)
         prompts = [load.ids(turns)[:shortest] for turns in questions]
         ours = await _step(folder, questions, steps)
-        caches = ("static",) if is_quick else ("static", "dynamic")
-        static = apart(rivals.step_of_a_static_batch, network, prompts, steps, caches)
+        static = apart(rivals.step_of_a_static_batch, network, prompts, steps, size.caches)
         who = f"45M, {context} tokens x {rows}"
         figures += [
             told(f"{who}: a token", 1e3 * ours, "ms"),

@@ -21,10 +21,10 @@ _MB = 2**20
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser("parley bench memory", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="1,000 threads instead of 10,000")
+    parser.add_argument("--quick", action="store_true", help="100 threads instead of 10,000, to see that it runs")
     parser.add_argument("--database", default="", help="a PostgreSQL server's URL; a temporary embedded one else")
     options = parser.parse_args(argv)
-    return asyncio.run(measure(options.database, 1_000 if options.quick else THREADS))
+    return asyncio.run(measure(options.database, 100 if options.quick else THREADS))
 
 
 async def measure(url: str, threads: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ CONCURRENCY = 32
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser("parley bench pipeline", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="fewer messages")
+    parser.add_argument("--quick", action="store_true", help="a few messages, to see that it runs")
     parser.add_argument("--database", default="", help="a PostgreSQL server's URL; a temporary embedded one else")
     options = parser.parse_args(argv)
     return asyncio.run(measure(options.database, options.quick))
@@ -34,14 +34,14 @@ async def measure(url: str, is_quick: bool) -> dict[str, Any]:
     progress("starting a database")
     async with server(url) as running:
         figures = [
-            *await _latency(running, progress, seconds=6 if is_quick else 60),
-            *await _drain(running, progress, per_thread=2 if is_quick else 10),
+            *await _latency(running, progress, seconds=2 if is_quick else 60),
+            *await _drain(running, progress, per_thread=1 if is_quick else 10, rounds=1 if is_quick else 3),
         ]
         return report("pipeline", figures, postgres=await running.version())
 
 
 async def _latency(running: Server, progress: Progress, *, seconds: int) -> list[Figure]:
-    warm_up = max(3, seconds // 10)
+    warm_up = max(1, seconds // 10)
     async with running.new() as url, bench_hall(url, Keys.generate(), concurrency=CONCURRENCY) as hall, hall.work():
         messages = _chosen_at_random()
         progress(f"{RATE} messages a second in {THREADS} threads: {warm_up} s to warm up")
@@ -60,12 +60,12 @@ async def _latency(running: Server, progress: Progress, *, seconds: int) -> list
     ]
 
 
-async def _drain(running: Server, progress: Progress, *, per_thread: int) -> list[Figure]:
+async def _drain(running: Server, progress: Progress, *, per_thread: int, rounds: int) -> list[Figure]:
     asked = [message(f"thread {thread}", number) for number in range(per_thread) for thread in range(THREADS)]
     ours, theirs = [], []
     starts = deliveries = 0
-    # Side by side, three times: a machine is not equally fast all the time.
-    for _ in range(3):
+    # Side by side, and more than once: a machine is not equally fast all the time.
+    for _ in range(rounds):
         async with running.new() as url, bench_hall(url, Keys.generate(), concurrency=CONCURRENCY) as hall:
             ours.append(await _turns_per_second(hall, asked, progress))
             early, overtaking = hall.violations()
@@ -73,8 +73,8 @@ async def _drain(running: Server, progress: Progress, *, per_thread: int) -> lis
         theirs.append(await rival.drain(running, [str(each.thread) for each in asked], concurrency=CONCURRENCY))
         progress(f"{ours[-1]:.0f} turns a second; procrastinate {theirs[-1]:.0f} empty jobs a second")
     return [
-        at_least("turns drained, median of three", median(ours), "1/s", 120),
-        told("empty jobs drained by procrastinate, median of three", median(theirs), "1/s"),
+        at_least(f"turns drained, median of {rounds}", median(ours), "1/s", 120),
+        told(f"empty jobs drained by procrastinate, median of {rounds}", median(theirs), "1/s"),
         at_least("turns drained, times procrastinate's empty jobs", median(ours) / median(theirs), "ratio", 1),
         none_of("started out of order, draining", starts),
         none_of("delivered out of order, draining", deliveries),

@@ -28,12 +28,12 @@ _EXPLAINED = 6
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser("parley bench scale", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="20,000 messages instead of a million")
+    parser.add_argument("--quick", action="store_true", help="2,000 messages instead of a million, to see that it runs")
     parser.add_argument("--messages", type=int, default=0, help="so many messages")
     parser.add_argument("--database", default="", help="a PostgreSQL server's URL; a temporary embedded one else")
     options = parser.parse_args(argv)
-    count = options.messages or (20_000 if options.quick else MESSAGES)
-    return asyncio.run(measure(options.database, count, rounds=3 if options.quick else _ROUNDS))
+    count = options.messages or (2_000 if options.quick else MESSAGES)
+    return asyncio.run(measure(options.database, count, rounds=1 if options.quick else _ROUNDS))
 
 
 async def measure(url: str, count: int, *, rounds: int) -> dict[str, Any]:

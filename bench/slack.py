@@ -24,12 +24,10 @@ RATES = (10, 30)  # questions a second
 AT_ONCE = 300
 KILLED = 20
 _PEOPLE = 50
-_WARM_UP = 100  # questions, after which every person is known
 _WORDS = ("what", "is", "said", "of", "this", "here", "and", "who", "has", "asked", "it", "before", "us")
 _AFTER = 0.3  # seconds from the last acknowledgement to the kill
 _THINKS = 2.0  # seconds
 _PATIENCE = 60.0
-_QUIET = 5.0  # seconds in which an answer that comes twice would come
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +37,8 @@ class Size:
     seconds: float = 60
     slices: int = 3
     drains: int = 3
+    warm_up: int = 100  # questions, after which every person is known
+    quiet: float = 5.0  # seconds in which an answer that comes twice would come
 
 
 @dataclass(slots=True)
@@ -66,10 +66,10 @@ class Peer(ServerProcess):
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser("parley bench slack", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="6 seconds in place of 60 at each rate")
+    parser.add_argument("--quick", action="store_true", help="2 seconds in place of 60 at a rate, to see that it runs")
     parser.add_argument("--database", default="", help="a PostgreSQL server's URL; a temporary embedded one else")
     options = parser.parse_args(argv)
-    size = Size(seconds=6, slices=1, drains=1) if options.quick else Size()
+    size = Size(seconds=2, slices=1, drains=1, warm_up=20, quiet=1) if options.quick else Size()
     return asyncio.run(measure(options.database, size))
 
 
@@ -86,7 +86,7 @@ async def measure(url: str, size: Size) -> dict[str, Any]:
                     *workspace.counted(pair),
                 ]
             async with database.new() as own, workspace.contestants(place, own, thinks=_THINKS) as pair:
-                figures += await workspace.kills(pair)
+                figures += await workspace.kills(pair, size.quiet)
             return report("slack", figures, postgres=await database.version())
 
 
@@ -139,7 +139,7 @@ class Workspace:
 
     async def rates(self, pair: Sequence[Contestant], size: Size) -> list[Figure]:
         for app in pair:
-            await self.ask(app, _WARM_UP, rate=20)
+            await self.ask(app, size.warm_up, rate=20)
         figures: list[Figure] = []
         for rate in RATES:
             values: dict[str, list[float]] = {app.name: [] for app in pair}
@@ -205,10 +205,10 @@ class Workspace:
 
     # ------------------------------------------------------------------------------------------------------- killed
 
-    async def kills(self, pair: Sequence[Contestant]) -> list[Figure]:
+    async def kills(self, pair: Sequence[Contestant], quiet: float) -> list[Figure]:
         ours, theirs = pair
-        seconds = await self._kill(ours, self.patience)
-        await self._kill(theirs, _THINKS + _QUIET)
+        seconds = await self._kill(ours, self.patience, quiet)
+        await self._kill(theirs, _THINKS + quiet, quiet)
         what = f"kill -9, {KILLED} acknowledged"
         return [
             at_least(f"{what}: answered by Parley", self.answered(ours.asked), "count", KILLED),
@@ -217,7 +217,7 @@ class Workspace:
             told(f"{what}: answered by the bare app", self.answered(theirs.asked), "count"),
         ]
 
-    async def _kill(self, app: Contestant, patience: float) -> float:
+    async def _kill(self, app: Contestant, patience: float, quiet: float) -> float:
         """Seconds from the kill until all was answered, or patience ended."""
         asked = [await self._say(app) for _ in range(KILLED)]
         await self._slack.settle()
@@ -230,7 +230,7 @@ class Workspace:
         await self._until_answered(asked, app, patience)
         seconds = monotonic() - killed_at
         self._progress(f"{app.name}: {self.answered(app.asked)} of {KILLED} answered after {seconds:.1f} s")
-        await asyncio.sleep(_QUIET)
+        await asyncio.sleep(quiet)
         return seconds
 
     # ------------------------------------------------------------------------------------------------------- asking

@@ -1,7 +1,8 @@
-"""What every test run shares: no network, no telemetry, and skips that count where they must not happen."""
+"""What every test run shares: no network, no telemetry, skips that count where they must not happen, and an order."""
 
 import os
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,6 +19,23 @@ os.environ |= {
     "DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+# Beside another process of tests, several threads of one computation would mostly wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# These say within how much time a kill, a stop, an outage is over, or known: nothing else may run meanwhile.
+ALONE = (
+    "tests/acceptance/test_chat.py",
+    "tests/acceptance/test_house.py",
+    "tests/acceptance/test_wecom.py",
+    "tests/faults/test_kills.py",
+    "tests/faults/test_outage.py",
+    "tests/faults/test_processes.py",
+    "tests/integration/test_slack_intake.py",
+    "tests/integration/test_store_outage.py",
+    "tests/integration/test_store_processes.py",
+    "tests/integration/test_wecom_socket.py",
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,10 +49,39 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
     for marker in config.getoption("--must-run"):
         if not any(item.get_closest_marker(marker) for item in items):
-            raise pytest.UsageError(f"--must-run {marker}: no such test was found")
+            items[:] = [NotFound.from_parent(session, name=f"--must-run {marker}")]
+            return
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        put_in_turn(items)
+
+
+class NotFound(pytest.Item):
+    """Fails in place of all others. An exception here would be told by the process that collects alone, to nobody."""
+
+    def runtest(self) -> None:
+        pytest.fail(f"{self.name}: no such test was found", pytrace=False)
+
+
+def put_in_turn(items: list[pytest.Item]) -> None:
+    """Files with slow tests begin early, so that no process waits for them at the end; what runs alone comes last."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (item.nodeid.startswith(ALONE), item.path not in slow))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With `-n`: a file stays in one process, as its fixtures are set up once for it; so does all that runs alone."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "alone" if nodeid.startswith(ALONE) else nodeid.partition("::")[0]
+
+    config.option.loadscopereorder = False  # it is in turn already
+    return ByFile(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

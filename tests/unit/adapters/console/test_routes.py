@@ -506,7 +506,7 @@ JSON_POST = b"POST /chat HTTP/1.1\r\nContent-Type: application/json\r\n"
     ("head", "body"),
     [
         (JSON_POST + b"Content-Encoding: gzip\r\nContent-Length: 9\r\n", b"not gzip!"),
-        (JSON_POST + b"Content-Encoding: gzip\r\nContent-Length: 23\r\n", gzip.compress(b"{}")[:23]),
+        (JSON_POST + b"Content-Encoding: gzip\r\nContent-Length: 23\r\n", gzip.compress(b"{}", mtime=0)[:23]),
         (JSON_POST + b"Transfer-Encoding: chunked\r\n", b"zz\r\nhello\r\n0\r\n\r\n"),
         (JSON_POST + b"Content-Length: 2\r\nIdempotency-Key: \xff\xfe\r\n", b"{}"),
         (JSON_POST + b"Content-Length: 2\r\nCookie: parley_x=\xff; \xfe=\xfd\r\n", b"{}"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from core.engine import demo_folder
-from core.learning.demo import evaluate, train
+from core.learning.demo import train
 from core.learning.demo.corpus import (
     HONEST,
     LANGUAGES,
@@ -97,12 +97,16 @@ def test_the_held_out_sets_are_large_and_bilingual(corpus):
     assert {p.fact for p in corpus.heldout} == set(corpus.facts)
 
 
+@pytest.mark.slow
 def test_no_training_pattern_can_spell_a_held_out_prompt(corpus):
     assert spelled_out(corpus, (*corpus.heldout, *corpus.outofscope)) == []
 
 
 def test_training_is_refused_once_a_held_out_prompt_leaks(corpus):
-    leaky = replace(corpus, heldout=(*corpus.heldout, Probe("en", "Please, what is PARLEY??", "what_is_parley")))
+    voice = corpus.voices["en"]
+    few = replace(voice, questions={"what_is_parley": voice.questions["what_is_parley"]}, strangers=())
+    probes = (Probe("en", "Is it going to rain?", HONEST), Probe("en", "Please, what is PARLEY??", "what_is_parley"))
+    leaky = replace(corpus, voices={"en": few}, heldout=probes, outofscope=())
     with pytest.raises(Leaked, match="spell 1 held-out prompt"):
         refuse_leaks(leaky)
 
@@ -177,18 +181,13 @@ def test_what_is_parley_is_answered_with_and_without_a_system_prompt(checkpoint,
     assert checkpoint.answer([plain, within]) == [expected, expected]
 
 
-@pytest.mark.timeout(180)
-def test_the_bundled_checkpoint_reaches_its_goals():
-    result = evaluate(demo_folder())
-    assert result["met"], result["missed"]
-
-
 def test_answers_are_alike_up_to_small_slips():
     assert alike("Type `/reset` and start afresh.", "Type `/reset` and start anew.") is False
     assert alike("Nothing leaves the house.", "Nothing leaves the house")
     assert not alike("Nothing leaves the house.", "I am the small demo model.")
 
 
+@pytest.mark.slow
 def test_a_quick_training_runs_from_corpus_to_checkpoint(tmp_path: Path):
     seen: list[tuple[float, str]] = []
     report = train(tmp_path / "model", quick=True, progress=lambda share, what: seen.append((share, what)))
