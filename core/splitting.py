@@ -2,9 +2,11 @@
 
 import re
 import unicodedata
+from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass
 
-# Characters kept for the line that closes a fence: a newline, three spaces of indentation, sixty marks.
+# Characters (and bytes) kept for the line that closes a fence: a newline, three spaces of indentation, sixty marks.
 _FOOT = 64
 
 # From where on a piece ends at the first place of its kind, in 32nds of its length. The best kind may end it early, the
@@ -15,6 +17,17 @@ _OPENING = re.compile(r" {0,3}(?:(`{3,60})[^`\n]{0,400}|(~{3,60})(?!~)[^\n]{0,40
 _CLOSING = re.compile(r" {0,3}(`{3,}|~{3,})[ \t\r]*\n")
 # A space before something that would not be read as the start of a list, a quotation, a heading or a fence.
 _BREAK = re.compile(r"[ \t](?=[^\s`~#>|+*=\-\d])")
+
+
+# The end of a sentence, and what may follow it so that the rest is not read as a list or the like.
+_SENTENCE = re.compile(r"(?:[.!?;][ \t]|[。！？；…][”’」』）]?)(?=[^\s`~#>|+*=\-\d”’」』）])")
+
+_WIDEST = "\U0010ffff"
+
+
+def utf8_bytes(text: str) -> int:
+    """How many bytes a text takes up in UTF-8: the size of pieces for a platform that counts these."""
+    return len(text.encode(errors="surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +68,17 @@ class Context:
 class Pager:
     """Splits one growing text; what it has split it does not look at again.
 
-    `limit` is in characters, from 256 up. A piece ends at a blank line if one comes late enough in it, else at the end
-    of a line, else at a space, else between two characters that do not belong together. Where that is inside a code
-    fence or a table, the fence is closed and the next piece begins with the lines that open it again, unless these
-    alone would take up a quarter of it.
+    `limit` is in the units of `size`, from 256 up: in characters, or with `Pager(20_480, size=utf8_bytes)` in bytes of
+    UTF-8. Each character has a size of its own, at least 1, whatever stands beside it. A piece ends at a blank line if
+    one comes late enough in it, else at the end of a line, else at a space, else between two characters that do not
+    belong together. Where that is inside a code fence or a table, the fence is closed and the next piece begins with
+    the lines that open it again, unless these alone would take up a quarter of it.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, *, size: Callable[[str], int] = len) -> None:
         self._limit = limit
+        self._size = size
+        self._room = limit - _FOOT - (size(_WIDEST) - 1)  # a zone begins after the character that reaches it
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -71,7 +87,9 @@ class Pager:
         self._head = ""  # the lines that this piece repeats
         self._rest = ""  # the text from the start of this piece on
         self._read = 0  # the length of its lines that are read
+        self._apart = 0  # of these, of those that a piece may end with: no header of a table is the last one
         self._context = Context()
+        self._measure()
 
     def feed(self, text: str, *, is_final: bool = False) -> list[str]:
         """The pieces of all the text there is so far; a text that does not go on from the last one starts anew.
@@ -81,6 +99,7 @@ class Pager:
         if self._is_over or not text.startswith(self._fed):
             self._begin_anew()
         self._rest += text[len(self._fed) :]
+        self._total += self._size(text[len(self._fed) :])
         self._fed, self._is_over = text, is_final
         while (place := self._end_of_piece()) is not None:
             self._finish(place)
@@ -88,6 +107,34 @@ class Pager:
             self._read_to(len(self._rest))
             self._finish(len(self._rest))
         return [*self._pieces, *self._growing()]
+
+    @property
+    def full(self) -> int:
+        """How many of the pieces grow no more."""
+        return len(self._pieces)
+
+    def cut(self) -> bool:
+        """Ends the growing piece where it stands, for a message that has to end now; False where it cannot end yet.
+
+        It ends with its last whole line, or within its first one after a sentence or a word. To feed another Pager the
+        text there was by now and to cut it, too, ends the same piece at the same place.
+        """
+        place = self._apart or self._end_of_words()
+        if not self._rest[:place].strip():
+            return False
+        if place > self._read:
+            self._read_to(place)
+        elif place < self._read:  # after it comes what may be the header of a table
+            self._context = Context()
+        self._finish(place)
+        return True
+
+    def _end_of_words(self) -> int:
+        """Where the last sentence of the first line ends, or else its last word; 0 where nothing can end there."""
+        if self._read or self._context.opening:
+            return 0
+        ends = [found.end() for found in _SENTENCE.finditer(self._rest)]
+        return max(ends or [found.end() for found in _BREAK.finditer(self._rest)], default=0)
 
     def _growing(self) -> list[str]:
         return [self._head + self._rest] if self._rest.strip() and self._is_decided() else []
@@ -129,7 +176,19 @@ class Pager:
         return self._read >= self._zone(_LINE if self._context.line.strip() else _BLANK_LINE)
 
     def _zone(self, part: int) -> int:
-        return (self._limit - _FOOT) * part // 32 - len(self._head)
+        """Where in the rest a zone begins; beyond its end as long as there is too little to tell."""
+        if part not in self._zones:
+            size = self._room * part // 32 - self._head_size
+            if self._total < size:
+                return len(self._rest) + 1
+            places = range(min(len(self._rest), size) + 1)
+            self._zones[part] = bisect_left(places, size, key=lambda place: self._size(self._rest[:place]))
+        return self._zones[part]
+
+    def _measure(self) -> None:
+        """To be called where a piece begins, or begins otherwise than it did."""
+        self._head_size, self._total = self._size(self._head), self._size(self._rest)
+        self._zones: dict[int, int] = {}
 
     # ------------------------------------------------------------------------------------------------ from end to end
 
@@ -140,14 +199,18 @@ class Pager:
             self._head = ""  # What the last piece left open ends here,
             if self._context.fence:
                 self._rest, end = self._rest[end:], 0  # and a fence was closed there already.
+            self._measure()
         self._context, self._read = after, end
+        if "|" not in after.line:
+            self._apart = end
 
     def _finish(self, end: int) -> None:
         if (text := self._rest[:end]).strip():
             self._pieces.append(_closed(self._head + text, self._context.closing))
-        if not 0 < len(self._context.opening) <= self._limit // 4:
+        if not 0 < self._size(self._context.opening) <= self._limit // 4:
             self._context = Context()
-        self._head, self._rest, self._read = self._context.opening, self._rest[end:], 0
+        self._head, self._rest, self._read, self._apart = self._context.opening, self._rest[end:], 0, 0
+        self._measure()
 
 
 def _closed(text: str, closing: str) -> str:

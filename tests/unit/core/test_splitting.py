@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from core.splitting import Context, Pager
+from core.splitting import Context, Pager, utf8_bytes
 
 LIMIT = 300
 
@@ -322,3 +322,127 @@ def test_no_line_is_read_twice(monkeypatch):
     assert len(text) > 40_000
     assert "".join(pager.feed(text)) == text
     assert "".join(read) == text
+
+
+# ------------------------------------------------------------------------------------------------------- counting bytes
+
+
+def in_bytes(text: str, limit: int = LIMIT, *, is_final: bool = True) -> list[str]:
+    return Pager(limit, size=utf8_bytes).feed(text, is_final=is_final)
+
+
+@given(texts)
+def test_where_bytes_are_counted_no_piece_takes_up_more_of_them_and_the_pieces_are_the_text(text):
+    pieces = in_bytes(text)
+    assert [piece for piece in pieces if len(piece.encode()) > LIMIT or not piece.strip()] == []
+    assert [piece for piece in pieces if not is_balanced(piece)] == []
+    assert gives_back(pieces, text)
+
+
+@given(texts, st.integers(256, 400), st.data())
+def test_where_bytes_are_counted_a_piece_still_only_grows_at_its_end(text, limit, data):
+    whole = in_bytes(text, limit)
+    pager = Pager(limit, size=utf8_bytes)
+    for end in sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=20))):
+        shown = pager.feed(text[:end])
+        assert shown == in_bytes(text[:end], limit, is_final=False)
+        assert is_beginning(shown, whole)
+
+
+@example("```" + "`" * 57 + "\n" + "字" * 900)
+@example("   ~~~\n" + "👩" * 900)
+@example("a" + "字" * 900)
+@example("\ud800" * 900)
+@given(st.text(alphabet="`~| -\n\t\\<é\u0301\u200d字👩🇨\ud800", max_size=2000))
+def test_no_text_makes_a_piece_of_too_many_bytes(text):
+    assert [piece for piece in in_bytes(text, 256) if utf8_bytes(piece) > 256] == []
+
+
+def test_bytes_are_used_to_the_full():
+    pieces = in_bytes("字" * 50_000, 20_480)
+    assert "".join(pieces) == "字" * 50_000
+    assert len(pieces) == 8
+    assert all(len(piece.encode()) > 19_000 for piece in pieces[:-1])
+
+
+def test_a_text_of_one_byte_characters_is_split_almost_as_if_characters_were_counted():
+    line = "a word or two\n"
+    assert in_bytes(line * 60) == paged(line * 60, LIMIT - 3)
+
+
+@given(texts)
+def test_a_measure_that_counts_characters_changes_nothing(text):
+    assert Pager(LIMIT, size=lambda piece: sum(1 for _ in piece)).feed(text, is_final=True) == paged(text)
+
+
+# ---------------------------------------------------------------------------------------------- cut where it stands
+
+
+def test_a_piece_is_cut_after_its_last_whole_line():
+    pager = Pager(LIMIT)
+    pager.feed("One line.\nAnother line.\nHalf a")
+    assert pager.cut()
+    assert pager.full == 1
+    assert pager.feed("One line.\nAnother line.\nHalf a line.") == ["One line.\nAnother line.\n", "Half a line."]
+
+
+@pytest.mark.parametrize(
+    ("line", "end"),
+    [
+        ("It is so. And it is not yet kno", "It is so. "),
+        ("这是第一句。第二句还没", "这是第一句。"),
+        ("no sentence ends in he", "no sentence ends in "),
+    ],
+)
+def test_a_single_line_is_cut_after_a_sentence_or_a_word(line, end):
+    pager = Pager(LIMIT)
+    pager.feed(line)
+    assert pager.cut()
+    assert pager.feed(line) == [end, line.removeprefix(end)]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "word", "| a | b |\n| -", "```py\ncode"[:4]])
+def test_what_cannot_be_cut_yet_is_left_whole(text):
+    pager = Pager(LIMIT)
+    pager.feed(text)
+    assert not pager.cut()
+    assert pager.feed(text + "more") == paged(text + "more", is_final=False)
+
+
+def test_a_fence_that_is_cut_is_closed_and_opened_again():
+    pager = Pager(LIMIT)
+    pager.feed("```py\nx = 1\ny =")
+    assert pager.cut()
+    assert pager.feed("```py\nx = 1\ny = 2\n```\n", is_final=True) == ["```py\nx = 1\n```", "```py\ny = 2\n```\n"]
+
+
+def test_a_table_that_is_cut_goes_on_under_its_header():
+    head, rows = "| a | b |\n| - | - |\n", ["| 1 | 2 |\n", "| 3 | 4 |\n"]
+    pager = Pager(LIMIT)
+    pager.feed(head + rows[0] + "| 3")
+    assert pager.cut()
+    assert pager.feed(head + "".join(rows), is_final=True) == [head + rows[0], head + rows[1]]
+
+
+def test_the_header_of_a_table_is_not_cut_off_from_it():
+    pager = Pager(LIMIT)
+    pager.feed("Words.\n| a | b |\n| -")
+    assert pager.cut()
+    assert pager.feed("Words.\n| a | b |\n| - | - |\n") == ["Words.\n", "| a | b |\n| - | - |\n"]
+
+
+@given(texts, st.data())
+def test_whoever_cuts_at_the_same_places_gets_the_same_pieces(text, data):
+    """One pager sees the text grow, the other one only what there was when it was cut."""
+    growing, again = Pager(LIMIT), Pager(LIMIT)
+    lengths = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=12)))
+    for length in lengths:
+        shown = growing.feed(text[:length])
+        if data.draw(st.booleans()) and growing.cut():
+            again.feed(text[:length])
+            assert again.cut()
+            assert growing.full >= len(shown)
+    pieces = growing.feed(text, is_final=True)
+    assert pieces == again.feed(text, is_final=True)
+    assert max(map(len, pieces), default=0) <= LIMIT
+    assert all(is_balanced(piece) for piece in pieces)
