@@ -2,15 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from time import monotonic
 from typing import Any
 
 from core.errors import ChannelError, DoorLost, LeaseLost, NotStored, RateLimited, Undeliverable, trace
+from core.extras import Placed, with_words
 from core.hall import Hall
-from core.message import Chunk, PartId, Text
+from core.message import Chunk, PartId
 from core.ports import Delivery, State
 
 log = logging.getLogger(__name__)
@@ -32,9 +33,9 @@ class Feed:
         self._is_closed = False
 
     @classmethod
-    def of(cls, delivery: Delivery) -> "Feed":
-        """A finished reply as a feed."""
-        feed = cls(Text(delivery.reply.text, delivery.reply.source))
+    def of(cls, delivery: Delivery, extras: Sequence[Placed] = ()) -> "Feed":
+        """A finished reply as a feed, with all that its first one said."""
+        feed = cls(*with_words(delivery.reply.text, delivery.reply.source, extras))
         feed.close()
         return feed
 
@@ -79,9 +80,12 @@ class StoredLedger:
 
 
 class Courier:
-    """Carries one leased delivery: `carry` shows it, `settle` writes down how that ended."""
+    """Carries one leased delivery: `carry` shows it, `settle` writes down how that ended.
 
-    def __init__(self, hall: Hall, delivery: Delivery, feed: Feed) -> None:
+    Without a feed it shows the finished reply.
+    """
+
+    def __init__(self, hall: Hall, delivery: Delivery, feed: Feed | None = None) -> None:
         self.delivery = delivery
         self.has_started = False
         self._hall = hall
@@ -111,7 +115,7 @@ class Courier:
         self.has_started = True
         adapter = self._hall.adapters[self.delivery.reply.thread.adapter]
         ledger = StoredLedger(self._hall, self.delivery)
-        async with aclosing(self._chunks()) as chunks:
+        async with aclosing(self._chunks(self._feed or await self._finished())) as chunks:
             await adapter.deliver(self.delivery, chunks, ledger)
 
     async def settle(self, error: BaseException | None) -> None:
@@ -139,9 +143,16 @@ class Courier:
             self._hall.metrics.count("delivery_failures", channel=channel, error=type(error).__name__)
             _report(error, delivery)
 
-    async def _chunks(self) -> AsyncGenerator[Chunk, None]:
+    async def _finished(self) -> Feed:
+        """Read when it is shown and not when it is claimed: the pictures of many answers are too much at once."""
+        if not self.delivery.has_extras:
+            return Feed.of(self.delivery)
+        async with self._hall.store.unit(autocommit=True) as unit:
+            return Feed.of(self.delivery, await unit.outbox.extras(self.delivery))
+
+    async def _chunks(self, feed: Feed) -> AsyncGenerator[Chunk, None]:
         """The feed, as long as the lease lasts: a process that slept must not write over what another one finished."""
-        async with aclosing(self._feed.chunks()) as chunks:
+        async with aclosing(feed.chunks()) as chunks:
             async for chunk in chunks:
                 self._check_lease()
                 yield chunk

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from types import TracebackType
 
+from core.extras import Extra
 from core.manuscript import Manuscript
 from core.message import Ask, Chunk, Citation, Image, Sources, Status
 
@@ -14,10 +15,7 @@ class Growing:
 
     def __init__(self, chunks: AsyncIterator[Chunk]) -> None:
         self.manuscript = Manuscript()
-        self.images: list[Image] = []
-        self.sources: tuple[Citation, ...] = ()
         self.status: Status | None = None
-        self.ask: Ask | None = None
         self.is_complete = False
         self._chunks = chunks
         self._changed = asyncio.Event()
@@ -37,6 +35,23 @@ class Growing:
     @property
     def text(self) -> str:
         return self.manuscript.text
+
+    @property
+    def images(self) -> list[Image]:
+        return [extra for extra in self._extras if isinstance(extra, Image)]
+
+    @property
+    def sources(self) -> tuple[Citation, ...]:
+        return tuple(item for extra in self._extras if isinstance(extra, Sources) for item in extra.items)
+
+    @property
+    def ask(self) -> Ask | None:
+        """The newest one."""
+        return next((extra for extra in reversed(self._extras) if isinstance(extra, Ask)), None)
+
+    @property
+    def _extras(self) -> list[Extra]:
+        return [placed.extra for placed in self.manuscript.extras]
 
     async def change(self, within: float) -> None:
         """Waits for something new at most `within` seconds. Raises what the chunks raised."""
@@ -69,12 +84,5 @@ class Growing:
 
     def _take(self, chunk: Chunk) -> None:
         self.manuscript.take(chunk)
-        match chunk:
-            case Image():
-                self.images.append(chunk)
-            case Sources(items):
-                self.sources += items
-            case Status():
-                self.status = chunk
-            case Ask():
-                self.ask = chunk
+        if isinstance(chunk, Status):
+            self.status = chunk

@@ -1,15 +1,19 @@
 """An answer as it grows: what was said, by whom, and how it ended."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
+from core.extras import Extra, Placed
 from core.message import (
     Ask,
     Chunk,
+    Image,
     Reasoning,
     Replace,
     Reply,
     Screened,
     Source,
+    Sources,
     Status,
     StatusKind,
     Text,
@@ -34,7 +38,7 @@ class Manuscript:
         self.status = ""
         self.written: Written | None = None
         self.screened = Screened(Verdict.UNSCREENED)
-        self.is_asking = False
+        self._extras: list[Placed] = []
 
     def take(self, chunk: Chunk) -> None:
         match chunk:
@@ -45,14 +49,26 @@ class Manuscript:
                 self.reasoning = _bounded(self.reasoning + text)
             case Replace(text, source):
                 self.text, self.reasoning, self.source = text, "", source
+                self._extras = _outliving(self._extras) if source is Source.ENGINE else []
             case Ask(_, text, source):
-                self.text, self.source, self.is_asking = self.text + text, source, True
+                self._place(chunk)
+                self.text, self.source = self.text + text, source
+            case Image() | Sources():
+                self._place(chunk)
             case Status(kind, position):
                 self.status = f"{kind}:{position}" if kind is StatusKind.QUEUED else str(kind)
             case Written():
                 self.written = chunk
             case Screened():
                 self.screened = chunk
+
+    def _place(self, extra: Extra) -> None:
+        self._extras.append(Placed(len(self.text), extra))
+
+    @property
+    def extras(self) -> tuple[Placed, ...]:
+        """What the answer has besides its words; what was refused has nothing."""
+        return () if self.screened.verdict is Verdict.REFUSED else tuple(self._extras)
 
     @property
     def is_empty(self) -> bool:
@@ -68,7 +84,8 @@ class Manuscript:
         """The state the turn ends in when nothing went wrong; `delivering` becomes `done` with the last call."""
         if self.screened.verdict is Verdict.REFUSED:
             return State.REFUSED
-        return State.ASKED if self.is_asking else State.DELIVERING
+        is_asking = any(isinstance(placed.extra, Ask) for placed in self._extras)
+        return State.ASKED if is_asking else State.DELIVERING
 
     def fill(self, reply: Reply) -> Reply:
         """The reply with all that was written."""
@@ -79,6 +96,12 @@ class Manuscript:
             model=self.written.model if self.written else "",
             verdict=self.screened.verdict,
         )
+
+
+def _outliving(extras: Iterable[Placed]) -> list[Placed]:
+    """What others gave when an engine takes its words back to begin anew; they do not say it again."""
+    others = (placed.extra for placed in extras if placed.extra.source is not Source.ENGINE)
+    return [Placed(0, extra) for extra in others if not isinstance(extra, Ask)]
 
 
 def _bounded(text: str) -> str:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any
 
+from core.extras import Placed
 from core.message import (
     Author,
     Command,
@@ -104,6 +105,7 @@ async def finish(
     *,
     keep: bool = True,
     reasoning: str = "",
+    extras: Sequence[Placed] = (),
 ) -> Delivery:
     """The text is final, the inbox row ends, the outbox row is ready: one transaction."""
     reply = replace(delivery.reply, text=text, model=WRITTEN.model)
@@ -111,7 +113,7 @@ async def finish(
         await unit.replies.save(reply, reasoning=reasoning)
         await unit.turns.move(reply.id, state, written=WRITTEN)
         await unit.inbox.finish(claim)
-        await unit.outbox.ready(delivery, keep=keep)
+        await unit.outbox.ready(delivery, keep=keep, extras=extras)
     return replace(delivery, reply=reply)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from core.errors import LeaseLost
+from core.extras import Placed
 from core.message import PartId, Reply, ReplyId
 from core.ports import Claim, Delivery, SignalKind
 from core.store import bodies, replies
@@ -47,20 +48,22 @@ _CLAIM = f"""
     ), claimed AS (
         UPDATE outbox SET attempts = attempts + 1, owner = %(owner)s, lease_until = now() + %(lease)s
         FROM head WHERE outbox.reply_id = head.reply_id
-        RETURNING outbox.reply_id, inbox_id, attempts, failures, state
+        RETURNING outbox.reply_id, inbox_id, attempts, failures, state, extras IS NOT NULL AS has_extras
     )
-    SELECT attempts, failures, state, {replies.COLUMNS}, inbox_id
+    SELECT attempts, failures, state, has_extras, {replies.COLUMNS}, inbox_id
     FROM claimed JOIN replies ON replies.id = claimed.reply_id ORDER BY inbox_id
 """
 _HELD = "reply_id = %(id)s::uuid AND status = 0 AND owner = %(owner)s AND attempts = %(attempts)s"
 _IS_HEAD_NOW = f"SELECT {_IS_HEAD.format(row='outbox')} FROM outbox WHERE reply_id = %(id)s::uuid AND status = 0"
-_READY = f"UPDATE outbox SET is_ready = true WHERE {_HELD}"
+_READY = f"UPDATE outbox SET is_ready = true, extras = %(extras)s WHERE {_HELD}"
 _READY_FOR_ANYONE = f"""
     WITH ready AS (
-        UPDATE outbox SET is_ready = true, owner = NULL, lease_until = NULL WHERE {_HELD} RETURNING 1
+        UPDATE outbox SET is_ready = true, extras = %(extras)s, owner = NULL, lease_until = NULL
+        WHERE {_HELD} RETURNING 1
     )
     SELECT pg_notify('{CHANNEL}', %(signal)s) FROM ready
 """
+_EXTRAS = f"SELECT extras FROM outbox WHERE {_HELD}"
 _RENEW = """
     UPDATE outbox SET lease_until = now() + %(lease)s
     FROM unnest(%(ids)s::uuid[], %(owners)s::text[], %(attempts)s::int[]) AS held (id, owner, attempts)
@@ -149,11 +152,27 @@ class PostgresOutbox(Room):
         rows = await self._tx.fetch(_IS_HEAD_NOW, {"id": reply_id})
         return bool(rows and rows[0][0])
 
-    async def ready(self, delivery: Delivery, *, keep: bool) -> None:
+    async def ready(self, delivery: Delivery, *, keep: bool, extras: Sequence[Placed] = ()) -> None:
+        sealed = await self._sealed(delivery, "extras", bodies.dump_extras(extras)) if extras else None
         if keep:
-            self._tx.later(_READY, delivery_token(delivery), LeaseLost)
+            self._tx.later(_READY, delivery_token(delivery) | {"extras": sealed}, LeaseLost)
         else:
-            self._announced(_READY_FOR_ANYONE, delivery)
+            self._announced(_READY_FOR_ANYONE, delivery, extras=sealed)
+
+    async def extras(self, delivery: Delivery) -> tuple[Placed, ...]:
+        rows = await self._tx.fetch(_EXTRAS, delivery_token(delivery))
+        if not rows:
+            raise LeaseLost
+        return await self._opened(delivery, rows[0][0]) if rows[0][0] is not None else ()
+
+    async def _opened(self, delivery: Delivery, sealed: bytes) -> tuple[Placed, ...]:
+        """Where it was changed or moved in the database, the text is shown without it: better that than nothing."""
+        person, row_id = self._vault.person(delivery.reply.asker), UUID(delivery.reply.id)
+        try:
+            return bodies.load_extras(await self._vault.open("outbox", "extras", person, row_id, sealed))
+        except DAMAGED as error:
+            logger.error("what goes with reply %s cannot be read: %s", delivery.reply.id, type(error).__name__)
+            return ()
 
     async def claim(self, *, owner: str, doors: Collection[str], limit: int, lease: timedelta) -> tuple[Delivery, ...]:
         params = {"owner": owner, "doors": list(doors), "limit": limit, "lease": lease}
@@ -162,7 +181,7 @@ class PostgresOutbox(Room):
 
     async def _claimed(self, owner: str, row: Row) -> Delivery | None:
         """One reply that cannot be read is buried: it must not hold the others back."""
-        attempts, failures, state, *columns, _ = row
+        attempts, failures, state, has_extras, *columns, _ = row
         stored = replies.Stored(*columns)
         try:
             about, reply = await replies.read(self._vault, stored)
@@ -182,6 +201,7 @@ class PostgresOutbox(Room):
             attempts=attempts,
             owner=owner,
             failures=failures,
+            has_extras=has_extras,
         )
 
     async def _state(self, person: UUID, row_id: UUID, state: bytes | None) -> Mapping[str, Any]:
@@ -204,9 +224,12 @@ class PostgresOutbox(Room):
         self._tx.later(_PART, delivery_token(delivery) | {"part": row_id, "body": body}, LeaseLost)
 
     async def state(self, delivery: Delivery, state: Mapping[str, Any]) -> None:
-        person, row_id = self._vault.person(delivery.reply.asker), UUID(delivery.reply.id)
-        sealed = await self._vault.seal("outbox", "state", person, row_id, bodies.dump(dict(state)))
+        sealed = await self._sealed(delivery, "state", bodies.dump(dict(state)))
         self._tx.later(_STATE, delivery_token(delivery) | {"state": sealed}, LeaseLost)
+
+    async def _sealed(self, delivery: Delivery, column: str, plain: bytes) -> bytes:
+        person, row_id = self._vault.person(delivery.reply.asker), UUID(delivery.reply.id)
+        return await self._vault.seal("outbox", column, person, row_id, plain)
 
     async def known(self, parts: Collection[PartId]) -> frozenset[PartId]:
         by_id = {self._vault.part(part): part for part in parts}

@@ -17,6 +17,7 @@ DAMAGED = (Unreadable, Malformed)
 
 _DATA_KEYS = 2_000  # persons; whoever was away longer has theirs read again
 _OPENED_BYTES = 8 * 2**20
+_LARGE = 2**18  # bytes; a picture, which would push a thousand texts out and is not asked for again
 _INDEX_SCOPE = b"house|index"
 
 _FIND_KEY = "SELECT id, wrapped FROM keys WHERE scope = %(scope)s"
@@ -120,7 +121,8 @@ class Vault:
         return plain
 
     def _remember(self, place: Place, blob: bytes, plain: bytes) -> None:
-        self._opened.put((place, blob), plain, len(blob) + len(plain) + 400)
+        if len(plain) < _LARGE:
+            self._opened.put((place, blob), plain, len(blob) + len(plain) + 400)
 
     async def _data_key(self, scope: UUID) -> DataKey:
         found = self._data_keys.get(scope)

@@ -5,13 +5,29 @@ import re
 import secrets
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from core.errors import Misconfigured, Unreadable
-from core.message import Author, CommandName, LastReplyTo, Message, PartId, ReplyId, ThreadId, Utterance
-from core.ports import Draft, State
+from core.extras import ROOM as EXTRAS_ROOM
+from core.extras import Placed
+from core.message import (
+    Ask,
+    Author,
+    Citation,
+    CommandName,
+    Image,
+    LastReplyTo,
+    Message,
+    PartId,
+    ReplyId,
+    Sources,
+    ThreadId,
+    Utterance,
+)
+from core.ports import Delivery, Draft, Incident, State
 from core.reading import EMPTY, ReadFile, Reading, UnreadFile, Why
 from core.store import Keys, PostgresStore, embedded
 from core.store.database import conninfo
@@ -19,6 +35,7 @@ from tests.integration.conftest import OpenStore
 from tests.store_moves import (
     ANN,
     BOB,
+    LEASE,
     ROOM,
     add,
     answered,
@@ -50,12 +67,36 @@ def dump(url: str) -> str:
 
 def canaries(number: int) -> dict[str, str]:
     where = ("user", "name", "workspace", "channel", "thread", "message", "address", "part")
-    names = (*where, "text", "reply", "thought", "comment", "speaker", "said", "file", "content")
+    names = (*where, "text", "reply", "thought", "comment", "speaker", "said", "file", "content", "page", "picture")
     return {name: f"{CANARY}{number}{name}" for name in names}
 
 
 def read(speaker: str, said: str = "", file: str = "a.txt", content: str = "") -> Reading:
     return Reading((Utterance("user", said, speaker),), (ReadFile(file, content),), (UnreadFile(file, Why.GONE),))
+
+
+def extras(page: str, picture: str) -> tuple[Placed, ...]:
+    """A small picture and a large one, which lies outside its row."""
+    pictures = (picture.encode(), picture.encode() * 9999)
+    images = (Placed(0, Image(data, "image/png", picture)) for data in pictures)
+    return (Placed(0, Sources((Citation(page, page, page),))), *images, Placed(1, Ask(page, page)))
+
+
+async def leave(store: PostgresStore, question: Message, kept: tuple[Placed, ...], *, keep: bool = False) -> None:
+    """An answer with all of this, which is not delivered."""
+    await add(store, question)
+    taken = await claim(store)
+    await finish(store, taken, await begin(store, taken), question.text, keep=keep, extras=kept)
+
+
+async def take(store: PostgresStore, limit: int = 1) -> tuple[Delivery, ...]:
+    async with store.unit() as unit:
+        return await unit.outbox.claim(owner="other", doors=["console"], limit=limit, lease=LEASE)
+
+
+async def extras_of(store: PostgresStore, delivery: Delivery) -> tuple[Placed, ...]:
+    async with store.unit(autocommit=True) as unit:
+        return await unit.outbox.extras(delivery)
 
 
 async def keep(store: PostgresStore, question: Message, reading: Reading) -> None:
@@ -78,6 +119,9 @@ async def fill(store: PostgresStore, number: int) -> None:
     await add(store, thumb, vote(LastReplyTo(author, thread), author=author, id=word["message"] + "v"))
     async with store.unit() as unit:
         await unit.ratings.record(thumb)
+        incident = Incident("question", "category", "refuse", 3, (word["text"],), word["text"])
+        await unit.incidents.record(reply_id, thread, author, incident)
+        assert await unit.incidents.appeal(author, thread, comment=word["comment"])
     order = command(CommandName.CODE, args=word["text"], author=author, thread=thread, id=word["message"] + "c")
     await answered(store, order, word["reply"], replaces=reply_id)
     await add(store, message(word["text"], author=author, thread=thread, id=word["message"] + "2"))
@@ -88,6 +132,9 @@ async def fill(store: PostgresStore, number: int) -> None:
         await unit.outbox.state(delivery, {"stream": word["part"]})
         await unit.outbox.bury(delivery, word["reply"])
         await unit.inbox.bury(growing, word["text"])
+    kept = extras(word["page"], word["picture"])
+    await leave(store, message(word["text"], author=author, thread=thread, id=word["message"] + "3"), kept, keep=True)
+    await leave(store, message(word["text"], author=author, thread=thread, id=word["message"] + "4"), kept)
     await store.secrets.put(word["name"], word["text"].encode())
 
 
@@ -99,8 +146,10 @@ async def test_a_dump_tells_nothing(open_store: OpenStore, database_url: str):
     text = dump(database_url)
     assert "INSERT INTO public.votes" in text
     assert "INSERT INTO public.drafts" in text
+    assert "INSERT INTO public.incidents" in text
     assert await store._database.fetch("SELECT count(*) FROM replies WHERE reasoning IS NOT NULL") == [(3,)]
     assert await store._database.fetch("SELECT count(*) FROM messages WHERE reading IS NOT NULL") == [(3,)]
+    assert await store._database.fetch("SELECT count(*) FROM outbox WHERE extras IS NOT NULL") == [(6,)]
     assert CANARY not in text
     assert CANARY.encode().hex() not in text
     in_hex = "".join(bytes.fromhex(found).decode("latin-1") for found in re.findall(r"'\\x([0-9a-f]+)'", text))
@@ -194,6 +243,57 @@ async def test_two_swapped_answers_are_both_refused(open_store: OpenStore):
                 await store.archive.reply(reply_id, ANN)
 
 
+@pytest.mark.parametrize("damage", ["swapped", "moved", "cut"])
+async def test_an_answer_is_shown_without_what_it_has_besides_where_that_was_tampered_with(
+    open_store: OpenStore, caplog: pytest.LogCaptureFixture, damage: str
+):
+    writer = await open_store()
+    for text in ("one", "two"):
+        await leave(writer, message(text, thread=replace(ROOM, thread=text)), extras(CANARY, CANARY + text))
+    match damage:
+        case "swapped":
+            await swap(writer, "outbox", "extras", "reply_id")
+        case "moved":
+            await writer._database.fetch(
+                "UPDATE outbox SET extras = body FROM replies WHERE replies.id = outbox.reply_id"
+            )
+        case _:
+            await writer._database.fetch("UPDATE outbox SET extras = substr(extras, 1, length(extras) - 1)")
+    taken = await take(writer, 9)
+    assert [delivery.reply.text for delivery in taken] == ["one", "two"]
+    for store in (writer, await open_store()):  # one has the small things in its memory, the other has not
+        assert [await extras_of(store, delivery) for delivery in taken] == [(), ()]
+    assert "Unreadable" in caplog.text
+    assert CANARY not in caplog.text
+
+
+async def test_as_much_as_there_is_room_for_is_kept_until_it_is_delivered(open_store: OpenStore):
+    store = await open_store()
+    pictures, size, _ = EXTRAS_ROOM
+    images = (Image(secrets.token_bytes(size // pictures), "image/png", "noise") for _ in range(pictures))
+    kept = tuple(Placed(place, image) for place, image in enumerate(images))
+    await leave(store, message(), kept)
+    (taken,) = await take(store)
+    assert await extras_of(store, taken) == kept
+    async with store.unit() as unit:
+        await unit.outbox.done(taken)
+    assert await store._database.fetch("SELECT count(*) FROM outbox") == [(0,)]
+
+
+async def test_a_picture_leaves_what_was_opened_before_in_memory(open_store: OpenStore):
+    store = await open_store()
+    await answered(store, message("one"))
+    before = set(store._vault._opened._entries)
+    assert before
+    for text in ("two", "three"):
+        await leave(store, message(text), (Placed(0, Image(bytes(3 * 2**20), "image/png", "night")),))
+        (taken,) = await take(store)
+        assert len(await extras_of(store, taken)) == 1
+        async with store.unit() as unit:
+            await unit.outbox.done(taken)
+    assert before <= set(store._vault._opened._entries)
+
+
 async def test_a_key_moved_to_another_person_opens_nothing(open_store: OpenStore):
     writer = await open_store()
     replies = [await answered(writer, message(author=author), "42") for author in (ANN, BOB)]
@@ -239,6 +339,7 @@ async def test_a_new_key_reads_what_the_old_one_wrapped_and_can_take_over(open_s
     old = await open_store(Keys(1, {1: b"a" * 32}))
     question = message("one")
     reply_id = await answered(old, question, "42")
+    await leave(old, message("two"), extras("page", "picture"))
     both = await open_store(Keys(2, {1: b"a" * 32, 2: b"b" * 32}))
     assert [receipt.is_new for receipt in await add(both, question)] == [False]
     reply = await both.archive.reply(reply_id, ANN)
@@ -247,6 +348,8 @@ async def test_a_new_key_reads_what_the_old_one_wrapped_and_can_take_over(open_s
     assert await both.rewrap() == 0
     new = await open_store(Keys(2, {2: b"b" * 32}))
     assert await new.archive.reply(reply_id, ANN) == reply
+    (taken,) = await take(new)
+    assert await extras_of(new, taken) == extras("page", "picture")
 
 
 async def test_two_processes_that_start_at_once_agree_on_every_id(open_store: OpenStore):

@@ -151,8 +151,8 @@ async def test_nothing_is_read_before_it_is_opened(engine):
 
 async def test_all_kinds_of_chunks_are_kept_where_they_are_looked_for(engine):
     async with Growing(engine.chunks()) as growing:
-        engine.say(Status(StatusKind.QUEUED, 2), Status(StatusKind.THINKING), Text("See "), PICTURE, Sources((PAGE,)))
-        engine.say(Replace("Really?"), Sources((PAGE, PAGE)), Ask("ask-0001", " Yes?"), Written("demo"), None)
+        engine.say(Status(StatusKind.QUEUED, 2), Status(StatusKind.THINKING), Text("Real"), PICTURE, Sources((PAGE,)))
+        engine.say(Text("ly?"), Sources((PAGE, PAGE)), Ask("ask-0001", " Yes?"), Written("demo"), None)
         await growing.completion(LONG)
     assert growing.status == Status(StatusKind.THINKING)
     assert growing.images == [PICTURE]
@@ -160,6 +160,13 @@ async def test_all_kinds_of_chunks_are_kept_where_they_are_looked_for(engine):
     assert growing.ask == Ask("ask-0001", " Yes?")
     assert growing.text == "Really? Yes?"
     assert growing.manuscript.written == Written("demo")
+
+
+async def test_what_is_taken_back_takes_its_pictures_sources_and_question_with_it(engine):
+    async with Growing(engine.chunks()) as growing:
+        engine.say(Text("See "), PICTURE, Sources((PAGE,)), Ask("ask-0001", " Yes?"), Replace("No."), None)
+        await growing.completion(LONG)
+    assert (growing.text, growing.images, growing.sources, growing.ask) == ("No.", [], (), None)
 
 
 async def test_a_status_is_a_change_too(engine):
