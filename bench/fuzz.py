@@ -32,7 +32,7 @@ from core.ports import Accept, Adapter, Receipt, Received, Store, Webhook
 from core.store import Keys, PostgresStore
 from core.turn import compose
 
-COUNT, QUICK = 100_000, 5_000
+COUNT = 100_000
 _AT_ONCE = (1, 4)  # connections, each with one request at a time: batch by batch in turn
 _BATCH, _TOLD = 500, 5_000
 _INTAKE_SECONDS = 2.5
@@ -52,24 +52,28 @@ class Door(Protocol):
 
     CANARY: str
     SECRETS: tuple[str, ...]
+    QUICK: int
 
-    def opened(self, store: Store) -> AbstractAsyncContextManager[Adapter]: ...
+    def total(self, count: int) -> int: ...
+
+    def opened(self, store: Store) -> AbstractAsyncContextManager[Adapter | tuple[Adapter, ...]]: ...
 
     def request(self, number: int, chance: Random) -> Request: ...
 
 
-_DOORS = ("slack", "teams")
+_DOORS = ("slack", "teams", "wecom")
+_COUNTED = "Slack and WeCom: so many requests; Teams: so many forged tokens and as many spoiled bodies under a good one"
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser("parley bench fuzz", description=__doc__)
     parser.add_argument("--door", choices=_DOORS, default="slack", help="which one")
-    parser.add_argument("--count", type=int, default=0, help=f"so many requests; {COUNT} else")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK} requests")
+    parser.add_argument("--count", type=int, default=0, help=f"{COUNT} else; {_COUNTED}")
+    parser.add_argument("--quick", action="store_true", help="some 5000 requests")
     parser.add_argument("--seed", type=int, default=0, help="repeats an earlier run; a new one is drawn else")
     parser.add_argument("--database", default="", help="a PostgreSQL server's URL; a temporary embedded one else")
     options = parser.parse_args(argv)
-    count = options.count or (QUICK if options.quick else COUNT)
+    count = options.count or (door_named(options.door).QUICK if options.quick else COUNT)
     return asyncio.run(measure(options.database, options.door, count, options.seed or _new_seed()))
 
 
@@ -80,14 +84,18 @@ async def measure(url: str, door: str, count: int, seed: int) -> dict[str, Any]:
         return report("fuzz", figures, postgres=await database.version())
 
 
+def door_named(name: str) -> Door:
+    """One needs the packages of its own door alone."""
+    return cast(Door, import_module(f"bench.fuzz_{name}"))
+
+
 async def attack(database: Server, name: str, count: int, seed: int, progress: Progress) -> list[Figure]:
-    """Sends the requests 0 to `count` of this seed, and counts what became of them."""
-    door = cast(Door, import_module(f"bench.fuzz_{name}"))  # one needs the packages of its own door alone
-    tally = Tally()
+    """Sends the requests of this seed that `count` stands for, and counts what became of them."""
+    door, tally = door_named(name), Tally()
     progress(f"seed {seed}")
     with _listened(door) as log:
         async with database.new() as url, _served(url, door, tally) as served:
-            await _throw(door, served.port, count, seed, tally, progress)
+            await _throw(door, served.port, door.total(count), seed, tally, progress)
             progress("answering all that was stored")
             await _answered(url, served)
             ((rows, buried),) = await fetch(url, _ROWS)
@@ -163,11 +171,11 @@ class _Watched:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The house's own server with one door, over a real store, while nobody answers."""
+    """The house's own server with one platform's doors, over a real store, while nobody answers."""
 
     port: int
     store: PostgresStore
-    adapter: Adapter
+    adapters: tuple[Adapter, ...]
 
 
 @asynccontextmanager
@@ -176,7 +184,8 @@ async def _served(url: str, door: Door, tally: Tally) -> AsyncGenerator[Served, 
         store = PostgresStore(url, Keys.generate())
         await store.start()
         stack.push_async_callback(store.stop)
-        adapter = await stack.enter_async_context(door.opened(store))
+        opened = await stack.enter_async_context(door.opened(store))
+        adapters = opened if isinstance(opened, tuple) else (opened,)
 
         async def accept(events: Sequence[Event]) -> tuple[Receipt, ...]:
             try:
@@ -189,9 +198,9 @@ async def _served(url: str, door: Door, tally: Tally) -> AsyncGenerator[Served, 
             return ""
 
         port = free_port()
-        app = make_app(routes=[], webhooks=[_Watched(adapter, tally)], accept=accept, ready=ready)
+        app = make_app(routes=[], webhooks=[_Watched(each, tally) for each in adapters], accept=accept, ready=ready)
         await bind(app, "127.0.0.1", port, stack)
-        yield Served(port, store, adapter)
+        yield Served(port, store, adapters)
 
 
 async def _answered(url: str, served: Served) -> None:
@@ -200,7 +209,7 @@ async def _answered(url: str, served: Served) -> None:
     await engine.start()
     hall = Hall(
         served.store,
-        {served.adapter.name: served.adapter},
+        {adapter.name: adapter for adapter in served.adapters},
         engine,
         compose([], answer_with(engine)),
         PrometheusMetrics(),
@@ -287,6 +296,7 @@ def _figures(tally: Tally, log: _Log, rows: int, buried: int, seed: int) -> list
     return [
         told("seed", seed, "number"),
         told("requests", tally.kinds.total(), "count"),
+        *(told(f"of them {what}", number, "count") for what, number in _sorts(tally).items()),
         told("kinds of them", len(tally.kinds), "count"),
         none_of("stored of what was unsigned, forged or astray", len(tally.stored - tally.may_count)),
         none_of("answered with 5xx", tally.failed),
@@ -307,6 +317,14 @@ def _figures(tally: Tally, log: _Log, rows: int, buried: int, seed: int) -> list
         told("ended by us in the middle", tally.hung_up, "count"),
         *(told(f"answered with {status}", count, "count") for status, count in sorted(tally.statuses.items())),
     ]
+
+
+def _sorts(tally: Tally) -> Counter[str]:
+    """What came before the colon of a request's kind, and how many there were."""
+    sorts = Counter[str]()
+    for kind, number in sorted(tally.kinds.items()):
+        sorts[kind.partition(":")[0]] += number
+    return sorts
 
 
 def _milliseconds(tally: Tally, at_once: int) -> list[float]:

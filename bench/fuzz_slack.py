@@ -17,6 +17,7 @@ from bot.telemetry import PrometheusMetrics
 from core.access import Access
 from core.ports import Store
 
+QUICK = 5_000
 TOKEN = "xoxb-parley-test"  # noqa: S105 - the stand-in's own
 SECRETS: tuple[str, ...] = (SIGNING_SECRET, TOKEN)
 _PEOPLE = ("U0ANNA001", "U0BORIS01", "U0EVE0001")
@@ -42,6 +43,11 @@ _GROUPS = (
     Group("as Slack sends it", 0.045, WHOLE),
 )
 _SHARES = [group.share for group in _GROUPS]
+
+
+def total(count: int) -> int:
+    """How many requests `count` are: all of them together."""
+    return count
 
 
 def request(number: int, chance: Random) -> Request:

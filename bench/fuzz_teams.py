@@ -1,16 +1,15 @@
-"""The Teams door and what is thrown at it: one request in two with a forged token, others spoiled under a good one."""
+"""The Teams door and what is thrown at it: as many forged tokens as spoiled bodies under a good one."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from random import Random
 
 from adapters.teams import TeamsAdapter
 from bench.platforms.teams import APP_ID, APP_PASSWORD, TENANT, Conversation, Platform
 from bench.teams_forged import FORGED, Change
 from bench.teams_posts import CANARY as CANARY
-from bench.teams_posts import activity, port, post
-from bench.teams_rules import is_sound, type_of
+from bench.teams_posts import Post, activity, port, post
+from bench.teams_rules import is_sound
 from bench.teams_signed import HUGE, SIGNED, SPOILED, WHOLE
 from bench.wire import Request
 from bot.config import Config, HouseSecrets, Settings, TeamsChannelSettings
@@ -20,46 +19,47 @@ from core.message import Event
 from core.ports import Receipt, Store
 
 SECRETS: tuple[str, ...] = (APP_PASSWORD, "eyJ")  # the second is how every token begins
+QUICK = 2_500
+FORGED_TOKENS, SPOILED_BODIES = "a forged token", "a spoiled body under a good token"
 _ANYONE = "29:anyone"
 _READ = (200, 202, 400, 401, 413)  # 401 where the activity names another place or channel than its token
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Changes of one sort, and how many of all requests have one. Of what is not `is_signed` nothing may come."""
-
-    name: str
-    share: float
-    changes: Mapping[str, Change]
-    is_signed: bool = True
+# How many of all spoiled bodies are spoiled in one of these ways.
+_SPOILED = ((0.76, SPOILED), (0.23, SIGNED), (0.01, HUGE))
+_CYCLE = 20  # forged tokens and as many spoiled bodies, after which comes what Teams sends
 
 
-_GROUPS = (
-    Group("forged", 0.5, FORGED, is_signed=False),
-    Group("signed", 0.1, SIGNED),
-    Group("signed, of another form", 0.34, SPOILED),
-    Group("signed, almost or much too large", 0.005, HUGE),
-    Group("as Teams sends it", 0.055, WHOLE),
-)
-_SHARES = [group.share for group in _GROUPS]
+def total(count: int) -> int:
+    """How many requests there are with `count` forged tokens and as many spoiled bodies under a good one."""
+    cycles, rest = divmod(count, _CYCLE)
+    return cycles * (2 * _CYCLE + 1) + (2 * rest + 1 if rest else 0)
 
 
 def request(number: int, chance: Random) -> Request:
-    """The request of this number; the chance decides what it is."""
-    (group,) = chance.choices(_GROUPS, _SHARES)
-    name = chance.choice(tuple(group.changes))
+    """The request of this number, which decides whether its token is forged or its body spoiled."""
     made = post(activity(chance))
-    group.changes[name](made, chance)
-    # What no bot handles is answered with 501: Teams' own rule for invokes.
-    right = (*_READ, 501) if type_of(made.body) == "invoke" else _READ
+    place = number % (2 * _CYCLE + 1)
+    if place == 0:
+        return _made("as Teams sends it", number, made, WHOLE, chance)
+    if place % 2:
+        return _made(FORGED_TOKENS, number, made, FORGED, chance)
+    (changes,) = chance.choices([changes for _, changes in _SPOILED], [share for share, _ in _SPOILED])
+    return _made(SPOILED_BODIES, number, made, changes, chance)
+
+
+def _made(kind: str, number: int, made: Post, changes: Mapping[str, Change], chance: Random) -> Request:
+    name = chance.choice(tuple(changes))
+    changes[name](made, chance)
+    is_signed = changes is not FORGED
     data = made.data(number)
     return Request(
-        f"{group.name}: {name}",
+        f"{kind}: {name}",
         data,
-        may_count=group.is_signed and is_sound(made.body),
-        is_whole=group.changes is WHOLE,
+        may_count=is_signed and is_sound(made.body),
+        is_whole=changes is WHOLE,
         first=chance.randrange(1, len(data)) if chance.random() < 0.05 else 0,
-        answers=made.answers or (right if group.is_signed else (401,)),
+        answers=made.answers or (_READ if is_signed else (401,)),
         **made.more,
     )
 
@@ -91,6 +91,7 @@ class _Everywhere(dict[str, Conversation]):
 async def opened(store: Store) -> AsyncGenerator[TeamsAdapter, None]:
     """The door over this store; the Teams it answers to is the stand-in, in this process."""
     platform = Platform()
+    platform.has_limits = False  # thousands are answered here, of whom one tenant takes 50 a second
     platform.conversations.all = _Everywhere()
     platform.add_user(_ANYONE, CANARY, aad=_Anyone(_ANYONE))
     async with AsyncExitStack() as stack:

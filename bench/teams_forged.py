@@ -1,4 +1,4 @@
-"""What Teams did not send: tokens forged, damaged or another's, so that nothing may come of them."""
+"""What Teams did not sign: tokens forged, damaged or another's, so that nothing may come of them."""
 
 import base64
 import json
@@ -10,7 +10,7 @@ from typing import Any
 
 from bench import mutations
 from bench.platforms.teams import APP_ID, FORGERIES
-from bench.teams_posts import CANARY, Post, issuer
+from bench.teams_posts import CANARY, Post, issuer, token
 
 Change = Callable[[Post, Random], None]
 
@@ -46,7 +46,7 @@ _NOBODIES: tuple[Any, ...] = (
     [APP_ID],
     True,
 )
-_ELSEWHERE = ("https://smba.trafficmanager.net/emea/", "http://127.0.0.1:1/teams/", "", "http://[::1]/", "file:///etc")
+ELSEWHERE = ("https://smba.trafficmanager.net/emea/", "http://127.0.0.1:1/teams/", "", "http://[::1]/", "file:///etc")
 
 
 def _known(name: str, post: Post, chance: Random) -> None:
@@ -150,19 +150,8 @@ def _claims(post: Post, chance: Random) -> None:
 def _signed_for_others(post: Post, chance: Random) -> None:
     """Truly Microsoft's, and not for us, not for here or not for now."""
     name = chance.choice(("exp", "aud", "iss", "serviceurl", "nbf"))
-    values = {"exp": _NO_TIMES, "serviceurl": (*_NOBODIES, *_ELSEWHERE), "nbf": (10**11, "x", [], {})}
+    values = {"exp": _NO_TIMES, "serviceurl": (*_NOBODIES, *ELSEWHERE), "nbf": (10**11, "x", [], {})}
     post.authorize(issuer().header(claims={name: chance.choice(values.get(name, _NOBODIES))}))
-
-
-def _elsewhere(post: Post, chance: Random) -> None:
-    """A good token, and an activity that wants to be answered at another place."""
-    _say(post, "serviceUrl", chance.choice((*_ELSEWHERE, None, 1, [], {}, f"{issuer().service_url}x")))
-
-
-def _other_channel(post: Post, chance: Random) -> None:
-    _say(
-        post, "channelId", chance.choice(("webchat", "directline", "emulator", "MSTEAMS", "msteams ", "", None, 1, []))
-    )
 
 
 FORGED: dict[str, Change] = {
@@ -178,17 +167,11 @@ FORGED: dict[str, Change] = {
     "a key of its own": _own_key,
     "claims that were not signed": _claims,
     "signed for others": _signed_for_others,
-    "another service URL": _elsewhere,
-    "another channel": _other_channel,
 }
 
 
 def _parts(**knobs: Any) -> list[bytes]:
-    return issuer().sign(**knobs).encode().split(b".")
-
-
-def _say(post: Post, name: str, value: Any) -> None:
-    post.body = json.dumps(json.loads(post.body) | {name: value}).encode()
+    return (issuer().sign(**knobs) if knobs else token()).encode().split(b".")
 
 
 def _json(told: Any) -> bytes:

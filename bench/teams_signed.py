@@ -5,8 +5,8 @@ from random import Random
 from typing import Any
 
 from bench import mutations
-from bench.teams_forged import Change
-from bench.teams_posts import Post, activity
+from bench.teams_forged import ELSEWHERE, Change
+from bench.teams_posts import Post, activity, issuer
 
 _FIELDS = (
     *("type", "id", "timestamp", "serviceUrl", "channelId", "from", "conversation", "recipient", "channelData", "text"),
@@ -22,6 +22,7 @@ _STAMPS = (
 )
 _IDS = (" ", "a b", "人", "\0", "x" * 401, ";messageid=", ";messageid=1;messageid=2", "../..", "28:x", "a\n", "\ud800")
 _TYPES = ("Message", "message ", "message\0", "typing", "event", "endOfConversation", "\ud800", "x" * 65, "invoke\0")
+_CHANNELS: tuple[Any, ...] = ("webchat", "directline", "emulator", "MSTEAMS", "msteams ", "", None, 1, [])
 _SIZES = (99_999, 100_001, 400_000)
 
 
@@ -31,7 +32,7 @@ def _whole(post: Post, chance: Random) -> None:
     if document["type"] != "invoke":
         post.answers = (202,)
     else:
-        post.answers = (200, 501)
+        post.answers = (200, 400)
 
 
 def _spoiled(post: Post, chance: Random) -> None:
@@ -65,6 +66,20 @@ def _of_another(post: Post, chance: Random) -> None:
     document = json.loads(post.body)
     other = activity(chance)
     _carry(post, document | {name: other[name] for name in other if chance.random() < 0.5}, chance)
+
+
+def _elsewhere(post: Post, chance: Random) -> None:
+    """Wants to be answered at another place than the token names."""
+    _say(post, "serviceUrl", chance.choice((*ELSEWHERE, None, 1, [], {}, f"{issuer().service_url}x")))
+
+
+def _other_channel(post: Post, chance: Random) -> None:
+    _say(post, "channelId", chance.choice(_CHANNELS))
+
+
+def _say(post: Post, name: str, value: Any) -> None:
+    post.body = json.dumps(json.loads(post.body) | {name: value}).encode()
+    post.answers = (401,)
 
 
 def _not_ours(post: Post, chance: Random) -> None:
@@ -112,6 +127,8 @@ WHOLE: dict[str, Change] = {"whole": _whole}
 SPOILED: dict[str, Change] = {"spoiled": _spoiled, "another field": _field, "another value": _value}
 SIGNED: dict[str, Change] = {
     "half of another": _of_another,
+    "another service URL": _elsewhere,
+    "another channel": _other_channel,
     "no activity": _not_ours,
     "damaged": _damaged,
     "another encoding": _encoding,

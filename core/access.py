@@ -1,7 +1,7 @@
 """Who may ask: workspaces, channels and people by platform id; guests and externals are out unless let in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from core.message import Author, ThreadId
 
@@ -34,6 +34,11 @@ class Access:
             and (thread is None or _is_listed(thread.workspace, rule.workspaces))
             and (thread is None or _is_listed(thread.channel, rule.channels))
         )
+
+    def depends(self, author: Author, thread: ThreadId | None = None) -> bool:
+        """Whether it makes a difference here if they turn out to be a guest or an external."""
+        stranger = replace(author, is_guest=True, is_external=True)
+        return self.allows(author, thread) and not self.allows(stranger, thread)
 
     def is_admin(self, author: Author) -> bool:
         """Whether this person may stop and regenerate other people's answers."""

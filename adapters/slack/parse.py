@@ -168,8 +168,8 @@ def _deleted(event: Payload, ts: str, place: Place) -> tuple[Event, ...]:
 def _reacted(event: Payload, place: Place, *, is_added: bool) -> tuple[Event, ...]:
     item, user = part_of(event, "item"), _id(event, "user")
     channel, ts = _id(item, "channel"), _id(item, "ts")
-    emoji = _SKIN_TONE.sub("", text_of(event, "reaction"))
-    score = place.scores.get(emoji)
+    emoji = text_of(event, "reaction")
+    score = place.scores.get(_SKIN_TONE.sub("", emoji))
     is_ours = text_of(event, "item_user") in ("", place.bot_user)
     if not (user and channel and ts and score is not None and is_ours) or user == place.bot_user:
         return ()
@@ -177,12 +177,13 @@ def _reacted(event: Payload, place: Place, *, is_added: bool) -> tuple[Event, ..
     kind = "added" if is_added else "removed"
     feedback = Feedback(
         # Redeliveries have been seen with other event ids: what happened, and when, is what names it.
-        id=f"reaction:{kind}:{_message_id(place, channel, ts)}:{user}:{text_of(event, 'reaction')}:{happened_at}",
+        id=f"reaction:{kind}:{_message_id(place, channel, ts)}:{user}:{emoji}:{happened_at}",
         target=PartId("slack", place.workspace, channel, ts),
         author=Author("slack", place.workspace, user),
         origin=Origin.REACTION,
         score=score if is_added else None,
         sent_at=_time(happened_at, place),
+        reaction=emoji,  # with its skin tone: in Slack the same thumb in two of them is two reactions
     )
     return (feedback,)
 

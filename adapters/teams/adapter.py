@@ -17,7 +17,7 @@ from adapters.teams.parse import Welcome, is_for_us, may_be_ours, parse, welcome
 from adapters.teams.people import People
 from adapters.teams.settings import TeamsSettings
 from adapters.teams.verify import Forged, activity_of, is_from_here, refusal
-from core.errors import Malformed, NotStored
+from core.errors import Malformed, NotStored, Refused
 from core.message import (
     Author,
     Chunk,
@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 
 PATH = "/channels/teams"
 _LARGE = 64 * 1024  # bytes; a larger body is read beside the event loop
+_OVERHEARD, _GREETING = "overheard", "greeting"  # said without calling us; said by nobody
 _FORGED_EVERY = 60.0  # seconds between two lines about requests that are not Teams': anybody can send them
 
 Knows = Callable[[ThreadId], Awaitable[bool]]
@@ -101,6 +102,19 @@ class TeamsAdapter:
         self._client.vouch(claims, activity)
         return activity
 
+    async def introduce(self, event: Event) -> Author:
+        """The author with what the conversation's roster says of them. Raises ChannelError where it does not say so
+        soon, Refused where they did not call us and may not.
+        """
+        address = event.return_address
+        # The Agents Playground knows no roles, and is for this machine alone. A greeting answers nobody's question.
+        if not self._settings.app_id or _GREETING in address:
+            return event.author
+        author = await self._people.introduce(event.author, address)
+        if not isinstance(event, Feedback) and _OVERHEARD in address and not self._may(author, event.thread):
+            raise Refused
+        return author
+
     async def deliver(self, delivery: Delivery, chunks: AsyncIterator[Chunk], ledger: Ledger) -> None:
         """Shows the answer where it was asked for."""
 
@@ -123,27 +137,21 @@ class TeamsAdapter:
         return [heard for event in events if (heard := await self._heard(event, activity, envelope)) is not None]
 
     async def _heard(self, event: Event, activity: Mapping[str, Any], envelope: Envelope) -> Event | None:
-        """The event with all that Teams says of its author, None where it is not for us.
+        """The event with what is remembered of its author, None where it is not for us.
 
-        A thread the bot is part of is followed without a mention, by those who may ask there.
+        A thread the bot is part of is followed without a mention, by those who may ask there; of whom that is not
+        known yet, Teams is asked once the event is stored and acknowledged: see `introduce`.
         """
-        is_called = is_for_us(event, activity)
-        if not is_called and not (may_be_ours(event) and await self._knows(envelope.thread)):
+        event = replace(event, author=self._people.recalled(event.author))
+        if isinstance(event, Feedback):
+            return await self._aimed(replace(event, return_address=envelope.address), envelope)
+        if is_for_us(event, activity):
+            return event
+        if not (may_be_ours(event) and await self._knows(envelope.thread)):
             return None
-        # The Agents Playground knows no roles, and is for this machine alone. Whom we may not answer we need not know.
-        if self._settings.app_id and self._may(event.author, envelope.thread):
-            event = replace(event, author=await self._introduced(event.author, envelope))
-        if not is_called and not self._may(event.author, envelope.thread):
+        if not self._may(event.author, envelope.thread):
             return None
-        return await self._aimed(event, envelope) if isinstance(event, Feedback) else event
-
-    async def _introduced(self, author: Author, envelope: Envelope) -> Author:
-        try:
-            return await self._people.introduce(author, envelope.address)
-        except NotStored as error:
-            self._metrics.count("events", channel=self.name, outcome="refused")
-            log.warning("it is not known who asks in Teams, so the question is not acknowledged: %s", error)
-            raise
+        return replace(event, return_address={**event.return_address, _OVERHEARD: True})
 
     async def _aimed(self, vote: Feedback, envelope: Envelope) -> Feedback:
         """After a stream Teams may name another message than the answer: then it is the newest one to this person."""
@@ -174,7 +182,7 @@ def _greeting(welcome: Welcome) -> Command:
         author=welcome.author,
         sent_at=welcome.sent_at,
         visibility=welcome.visibility,
-        return_address=welcome.return_address,
+        return_address={**welcome.return_address, _GREETING: True},
         name=CommandName.HELP,
         args="",
     )

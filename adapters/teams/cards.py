@@ -14,37 +14,33 @@ ADAPTIVE = "application/vnd.microsoft.card.adaptive"
 Activity = dict[str, Any]
 
 
-def answer_again(reply_id: str, language: str) -> Activity:
-    """The button under a finished answer. Its data: {"action": "regenerate", "id": the reply's}."""
-    return _message(_button("regenerate", reply_id, language))
+def answer_again(reply_id: str, language: str, root: str = "") -> Activity:
+    """The button under a finished answer. Its data: {"action": "regenerate", "id": the reply's}, see `_button`."""
+    return _message(_button("regenerate", reply_id, language, root))
 
 
-def stop(reply_id: str, language: str) -> Activity:
-    """The button beside an answer that grows where Teams has none. Its data: {"action": "stop", "id": the reply's}."""
-    return _message(_button("stop", reply_id, language), say("stop_text", language))
+def confirm(ask_id: str, language: str, root: str = "") -> Activity:
+    """The button under a question of the house. Its data: {"action": "confirm", "id": the Ask's}, see `_button`."""
+    return _message(_button("confirm", ask_id, language, root) | {"style": "positive"})
 
 
-def confirm(ask_id: str, language: str) -> Activity:
-    """The button under a question of the house. Its data: {"action": "confirm", "id": the Ask's}."""
-    return _message(_button("confirm", ask_id, language) | {"style": "positive"})
-
-
-def _message(button: Mapping[str, Any], text: str = "") -> Activity:
-    body = [{"type": "TextBlock", "text": text, "wrap": True, "isSubtle": True}] if text else []
+def _message(button: Mapping[str, Any]) -> Activity:
     card = {
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "version": "1.5",
-        "body": body,
+        "body": [],
         "actions": [button],
     }
     return {
         "type": "message",
-        "summary": text or button["title"],
+        "summary": button["title"],
         "attachments": [{"contentType": ADAPTIVE, "content": card}],
     }
 
 
-def _button(action: str, value: str, language: str) -> dict[str, Any]:
-    said = {"title": say(action, language), "data": {"action": action, "id": value}}
+def _button(action: str, value: str, language: str, root: str) -> dict[str, Any]:
+    """Its data has the "root" of the thread it stands in, where it stands in one: a click may name the card alone."""
+    data = {"action": action, "id": value} | ({"root": root} if root else {})
+    said = {"title": say(action, language), "data": data}
     return {"type": "Action.Execute", "verb": action, **said, "fallback": {"type": "Action.Submit", **said}}

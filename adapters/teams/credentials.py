@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from time import monotonic
@@ -131,11 +131,25 @@ def _look_at(task: asyncio.Task[_Held]) -> None:
         task.exception()
 
 
+class _Forgetful(msal.TokenCache):  # type: ignore[misc]
+    """Finds nothing: whoever asks has no token any more, or one that ends soon or was refused, and wants another."""
+
+    def search(self, *args: Any, **more: Any) -> Iterator[Any]:
+        return iter(())
+
+    def add(self, *args: Any, **more: Any) -> None: ...
+
+
 def managed_identity(app_id: str, resource: str) -> Callable[[], Awaitable[Grant]]:
-    """Asks the machine's identity service, by msal and in a thread: it differs from one Azure product to the next."""
+    """Asks the machine's identity service, by msal and in a thread: it differs from one Azure product to the next.
+
+    Each time anew, for msal would give the token it has until five minutes before its end. The service may still give
+    the same one again: there is no way to have another of it.
+    """
     session = requests.Session()
     session.request = partial(session.request, timeout=_TIMEOUT)  # type: ignore[method-assign]  # msal sets none
-    client = msal.ManagedIdentityClient(msal.UserAssignedManagedIdentity(client_id=app_id), http_client=session)
+    identity = msal.UserAssignedManagedIdentity(client_id=app_id)
+    client = msal.ManagedIdentityClient(identity, http_client=session, token_cache=_Forgetful())
 
     async def acquire() -> Grant:
         try:

@@ -117,7 +117,7 @@ class TeamsDelivery:
         if growing.is_complete:
             return
         if growing.text.strip():
-            await self._writer.grow(growing.text)
+            await self._writer.grow(growing.text, is_answer=_is_answer(growing))
         else:
             await self._writer.tell(self._status(growing))
         if self._writer.is_canceled:
@@ -172,16 +172,22 @@ class TeamsDelivery:
 
     async def _finish(self, growing: Growing) -> None:
         language = language_of(growing.text, self._delivery.reply.asker.locale)
-        is_answer = growing.manuscript.source is not Source.HOUSE  # whose sentences are not up for rating
+        is_answer = _is_answer(growing)
         await self._writer.finish(growing.text, self._foot(growing, language, is_answer=is_answer))
         for number, image in enumerate(growing.images, 1):
             await self._writer.add(f"picture {number}", picture(image))
+        root = self._delivery.reply.thread.thread
         if growing.ask is not None:
-            await self._writer.add("card", confirm(growing.ask.id, language))
+            await self._writer.add("card", confirm(growing.ask.id, language, root))
         elif is_answer:
-            again = answer_again(self._delivery.reply.id, language)
+            again = answer_again(self._delivery.reply.id, language, root)
             is_personal = self._address.get("conversation_type") == "personal"
             await self._writer.add("card", suggesting(again, suggestions(language) if is_personal else ()))
 
     def _foot(self, growing: Growing, language: str, *, is_answer: bool) -> Foot:
         return Foot(is_answer=is_answer, sources=growing.sources, language=language)
+
+
+def _is_answer(growing: Growing) -> bool:
+    """What the house says by itself was made by no AI, and is not up for rating."""
+    return growing.manuscript.source is not Source.HOUSE

@@ -11,6 +11,7 @@ from core.errors import Malformed
 from core.message import Author, LastReplyTo, PartId, ThreadId, Visibility
 
 _ROOT = ";messageid="
+_POST = re.compile(r"[0-9A-Za-z_.-]{1,80}")  # the id of a post; nothing that could name another conversation
 _KINDS = ("personal", "groupChat", "channel")
 _URL = re.compile(r"https?://[!-~]{1,1024}")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{1,8}){0,4}")
@@ -23,7 +24,8 @@ class Envelope:
     """An activity without what it says.
 
     `channel` is the conversation without the root of a thread, `root` that root, "" where the whole conversation is one
-    thread. `occasion` tells two clicks apart, and is the same when one of them comes again.
+    thread; see `_root` for where Teams does not say it. `occasion` tells two clicks apart, and is the same when one of
+    them comes again.
     """
 
     id: str
@@ -73,9 +75,7 @@ def opened(activity: Payload, *, now: datetime, tenant: str = "") -> Envelope:
     conversation, stamp = part_of(activity, "conversation"), text_of(activity, "timestamp", 64)
     id, replies_to, kind = id_of(activity, "id"), id_of(activity, "replyToId"), _kind(conversation)
     channel, _, root = known(id_of(conversation, "id"), "conversation.id").partition(_ROOT)
-    is_channel = kind == "channel"
-    # A post that begins a thread may come without its root, which it is itself.
-    root = (root or replies_to or id) if is_channel else ""
+    root = (root or _root(activity, replies_to, id)) if kind == "channel" else ""
     author = _author(activity, tenant)
     return Envelope(
         id=id,
@@ -98,6 +98,30 @@ def opened(activity: Payload, *, now: datetime, tenant: str = "") -> Envelope:
             "locale": author.locale,
         },
     )
+
+
+def _root(activity: Payload, replies_to: str, id: str) -> str:
+    """The root of a channel's thread where the conversation's id has no `;messageid=`.
+
+    A button of ours brings the root along; its card, which `replyToId` names, is in the thread and not its beginning.
+    A post that begins a thread may come without its root, which it is itself, and a reply with what it replies to. Of a
+    thumb, a reaction, or a button of another card the root cannot be known; what stands for it then names no thread of
+    ours. A vote needs none, for it finds its answer by the message it names; one that names no message either finds
+    none, and is dropped.
+    """
+    return _carried(activity) or replies_to or id
+
+
+def _carried(activity: Payload) -> str:
+    """The root in the data of a pressed button, "" where it is none that we gave."""
+    value = activity.get("value")
+    if activity.get("type") == "invoke":
+        action = value.get("action") if isinstance(value, Mapping) else None
+        value = action.get("data") if isinstance(action, Mapping) else None
+    elif activity.get("text"):
+        return ""
+    root = value.get("root") if isinstance(value, Mapping) else None
+    return root if isinstance(root, str) and _POST.fullmatch(root) else ""
 
 
 def bot_of(activity: Payload) -> str:

@@ -18,7 +18,7 @@ MAX_COMMENT = 3000
 FEEDBACK, ACTION = "message/submitAction", "adaptiveCard/action"
 
 _THUMBS = {"like": 5, "dislike": 1}
-_ACTIONS = frozenset({"regenerate", "stop", "confirm"})
+_ACTIONS = frozenset({"regenerate", "confirm"})
 _REPLY = re.compile(r"(?:[0-9a-f]{32})?")
 _ASK = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 _MESSAGE = "application/vnd.microsoft.activity.message"
@@ -42,40 +42,46 @@ def answered(activity: Payload) -> Received:
     """What an invoke is answered once its events are stored. Raises Malformed.
 
     A vote: an empty object, with anything else the person reads of an error. A button: a line under the card, for
-    whoever pressed it (learn.microsoft.com, "Universal Actions for Adaptive Cards"). All else: 501, nobody handles it.
+    whoever pressed it (learn.microsoft.com, "Universal Actions for Adaptive Cards"). All else: 400. Microsoft's
+    SDK says 501, but nothing is wrong here that an operator should look for.
     """
     name = text_of(activity, "name")
     if name == FEEDBACK:
         return _body({})
     action, _ = _pressed(activity) if name == ACTION else ("", {})
     if action not in _ACTIONS:
-        return Received(HTTPStatus.NOT_IMPLEMENTED)
+        return Received(HTTPStatus.BAD_REQUEST)
     line = say(f"{action}_pressed", language_of("", locale_of(activity)))
     return _body({"statusCode": 200, "type": _MESSAGE, "value": line})
 
 
 def reacted(activity: Payload, envelope: Envelope, *, up: frozenset[str], down: frozenset[str]) -> tuple[Event, ...]:
-    """The vote that reactions are: added ones count before removed ones, for who changes theirs does both at once."""
+    """The votes that reactions are, each with its own name: first what was removed, then what was added."""
     if not envelope.replies_to:
         raise Malformed("the field replyToId is missing")
     scores = dict.fromkeys(up, 5) | dict.fromkeys(down, 1)
-    for kind, field in (("added", "reactionsAdded"), ("removed", "reactionsRemoved")):
-        names = [text_of(reaction, "type", 200) for reaction in parts_of(activity, field)]
-        votes = [name for name in names if name in scores]
-        if votes:
-            return (_reaction(kind, votes[-1], scores[votes[-1]], envelope),)
-    return ()
+    removed, added = (_names(activity, field) for field in ("reactionsRemoved", "reactionsAdded"))
+    return (
+        *(_reaction("removed", name, None, envelope) for name in removed if name in scores),
+        *(_reaction("added", name, scores[name], envelope) for name in added if name in scores),
+    )
 
 
-def _reaction(kind: str, name: str, score: int, envelope: Envelope) -> Feedback:
+def _names(activity: Payload, field: str) -> tuple[str, ...]:
+    """The reactions in this field, once each. Raises Malformed."""
+    return tuple(dict.fromkeys(text_of(reaction, "type", 200) for reaction in parts_of(activity, field)))
+
+
+def _reaction(kind: str, name: str, score: int | None, envelope: Envelope) -> Feedback:
     # By activity and time: given, taken back and given again is three votes, and one delivered twice is one.
     return Feedback(
         id=f"reaction:{kind}:{envelope.channel}:{envelope.replies_to}:{envelope.author.id}:{name}:{envelope.occasion}",
         target=envelope.target,
         author=envelope.author,
         origin=Origin.REACTION,
-        score=score if kind == "added" else None,
+        score=score,
         sent_at=envelope.sent_at,
+        reaction=name,
     )
 
 

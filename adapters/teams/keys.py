@@ -19,7 +19,9 @@ log = logging.getLogger(__name__)
 _EVERY = 4 * 3600.0  # seconds; Microsoft asks for once a day at least
 _AGAIN = 15.0  # seconds, about, until the next try after a failure; twice as long after each further one
 _AGAIN_MOST = 600.0
-PAUSE = 300.0  # seconds in which unknown keys make us look once, however many tokens name one
+# Seconds from one look for unknown keys to the next, however many tokens name one: whoever invents keys delays a new
+# one that long at most, and costs us two requests in that time.
+PAUSE = 30.0
 _PATIENCE = 10.0  # seconds that a token of an unknown key waits for it
 _MAX_KEYS = 256
 _REMEDY = "Without them nobody in Teams is believed; check the network, the proxy and teams.keys_url."
@@ -63,8 +65,9 @@ class Keys:
     async def get(self, key_id: str | None) -> Key:
         """Raises Forged where Microsoft has no such key.
 
-        Keys change at any time, so an unknown one makes us look; whoever invents ids makes us look no oftener than
-        once in `PAUSE` seconds, and all that ask meanwhile share that look.
+        Keys change at any time, so an unknown one makes us look, and all that ask meanwhile share that look. Whoever
+        invents ids makes us look no oftener than once in `PAUSE` seconds; a key that Microsoft publishes is known that
+        long after at the latest, whatever is invented.
         """
         if not key_id:
             raise Forged("the token names no key")

@@ -17,9 +17,10 @@ _FIRST_TAG = re.compile(rf"\s*{_TAG.pattern}")
 _CHARACTER = re.compile(r"&(?:nbsp|amp|lt|gt|quot|apos|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
 _COMMAS = (",", ":", "，", "：")
 
+_SEARCHES = 20  # entities whose text is no tag, which Teams never writes, are looked for in all of the text
+
+Place = tuple[int, int]
 Spans = list[tuple[int, int, str]]
-Tags = dict[str, list[tuple[int, int]]]
-"""Where the tags of each name stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +48,10 @@ def said(activity: Payload) -> Said:
     ours = [mention for mention in mentions if mention.id == bot_id]
     # Only where Teams names nobody is the bare name believed: somebody else may have the bot's.
     tags = ours if mentions else [Mention(bot_id, name, f"<at>{name}</at>") for name in _names(bot)]
-    own = _found(text, tags, lambda _: "")
+    places = _Places(text)
+    own = places.found(tags, lambda _: "")
     others = [mention for mention in mentions if mention.id != bot_id]
-    spans = own + _found(text, others, lambda mention: f"@{mention.name.lstrip('@')}")
+    spans = own + places.found(others, lambda mention: f"@{mention.name.lstrip('@')}")
     first = _FIRST_TAG.match(text)
     return Said(
         text=_decoded(_rewritten(text, spans)),
@@ -75,28 +77,55 @@ def _names(bot: Payload) -> tuple[str, ...]:
     return (name,) if name else ()
 
 
-def _found(text: str, mentions: Sequence[Mention], instead: Callable[[Mention], str]) -> Spans:
-    """Where each mention stands in the text, once each, and what is to stand there."""
-    spans: Spans = []
-    taken: set[int] = set()
-    tags: Tags = {}
-    for tag in _TAG.finditer(text):
-        tags.setdefault(unescape(tag["name"]), []).append(tag.span())
-    for mention in mentions:
-        place = next((place for place in _places(text, mention, tags) if place[0] not in taken), None)
+class _Places:
+    """Where mentions stand in a text, each place for one of them: as its entity says, else in a tag with its name.
+
+    Every place is looked at once for all the mentions that may stand there, so it costs as much as the text is long.
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._taken: set[int] = set()
+        self._tags: dict[str, list[Place]] = {}
+        self._names: dict[str, list[Place]] = {}
+        for tag in _TAG.finditer(text):
+            self._tags.setdefault(tag[0], []).append(tag.span())
+            self._names.setdefault(unescape(tag["name"]), []).append(tag.span())
+        self._left: dict[tuple[str, str], Iterator[Place]] = {}
+        self._searches = _SEARCHES
+
+    def found(self, mentions: Sequence[Mention], instead: Callable[[Mention], str]) -> Spans:
+        """The place of each mention that has one, and what is to stand there."""
+        spans: Spans = []
+        for mention in mentions:
+            if place := self._take("text", mention.text) or self._take("name", mention.name):
+                spans.append((*place, instead(mention)))
+        return spans
+
+    def _take(self, kind: str, wanted: str) -> Place | None:
+        """The next place that is nobody's yet."""
+        key = kind, wanted
+        if key not in self._left:
+            self._left[key] = iter(self._names.get(wanted, ())) if kind == "name" else self._with_text(wanted)
+        place = next((place for place in self._left[key] if place[0] not in self._taken), None)
         if place is not None:
-            taken.add(place[0])
-            spans.append((*place, instead(mention)))
-    return spans
+            self._taken.add(place[0])
+        return place
+
+    def _with_text(self, wanted: str) -> Iterator[Place]:
+        if wanted in self._tags:
+            return iter(self._tags[wanted])
+        if _TAG.fullmatch(wanted) or not self._searches:
+            return iter(())
+        self._searches -= 1
+        return _occurrences(self._text, wanted)
 
 
-def _places(text: str, mention: Mention, tags: Tags) -> Iterator[tuple[int, int]]:
-    """Where a mention may stand: as its entity says, else in a tag with the name, written in whatever way."""
-    at = text.find(mention.text)
+def _occurrences(text: str, wanted: str) -> Iterator[Place]:
+    at = text.find(wanted)
     while at >= 0:
-        yield at, at + len(mention.text)
-        at = text.find(mention.text, at + len(mention.text))
-    yield from tags.get(mention.name, ())
+        yield at, at + len(wanted)
+        at = text.find(wanted, at + len(wanted))
 
 
 def _rewritten(text: str, spans: Spans) -> str:

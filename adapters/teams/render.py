@@ -27,16 +27,25 @@ _CITABLE = 1_000  # characters of an address; a longer one is left out
 class Foot:
     """What stands under a message.
 
-    An answer bears the label of what an AI made, and two thumbs.
+    An answer bears the label of what an AI made, and two thumbs; where it takes several messages, or is still growing,
+    the thumbs stand under the last one of the whole answer alone.
     """
 
     is_answer: bool = False
+    has_thumbs: bool = True
     sources: tuple[Citation, ...] = ()
     language: str = "en"
+
+    @property
+    def above(self) -> "Foot":
+        """What stands under the messages before the last one."""
+        return LABEL if self.is_answer else PLAIN
 
 
 PLAIN = Foot()
 """Nothing at all."""
+LABEL = Foot(is_answer=True, has_thumbs=False)
+"""That an AI made it."""
 
 
 def typing() -> Activity:
@@ -50,7 +59,10 @@ def informative(text: str, stream_id: str = "", sequence: int = 1) -> Activity:
 
 
 def streaming(stream_id: str, sequence: int, text: str) -> Activity:
-    """All the text there is so far, as far as it is certain how it will read: each begins with the one before."""
+    """All the text there is so far, as far as it is certain how it will read: each begins with the one before.
+
+    It bears no label: in a stream Teams takes one with the final message alone.
+    """
     return _typed(settled(text), "streaming", stream_id, sequence)
 
 
@@ -70,7 +82,7 @@ def message(text: str, foot: Foot = PLAIN) -> Activity:
     }
     if foot.is_answer or foot.sources:
         activity["entities"] = [_label(foot)]
-    if foot.is_answer:
+    if foot.is_answer and foot.has_thumbs:
         activity["channelData"] = {"feedbackLoop": {"type": "default"}}
     return activity
 

@@ -6,9 +6,6 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     # Buttons, and what is said under their card to whoever pressed them.
     "regenerate": ("Answer again", "重新回答"),
     "regenerate_pressed": ("Answering again…", "正在重新回答……"),
-    "stop": ("Stop", "停止"),
-    "stop_text": ("Writing the answer…", "正在回答……"),
-    "stop_pressed": ("Stopping…", "正在停止……"),
     "confirm": ("Yes, go ahead", "确认执行"),
     "confirm_pressed": ("Confirmed.", "已确认。"),
     # Shown while there is no answer yet: up to 1,000 characters.

@@ -7,7 +7,7 @@ from time import monotonic
 from typing import Any
 
 from adapters.teams.errors import NotSent, StreamEnded, TeamsRefused, TooLarge, Unsure
-from adapters.teams.render import LIMIT, PLAIN, Foot, final, message
+from adapters.teams.render import LABEL, LIMIT, PLAIN, Foot, final, message
 from adapters.teams.stream import PATIENCE, Activity, Posts, Stream, Tempo, composed
 from adapters.teams.texts import say
 from core.errors import ChannelError, RateLimited, Undeliverable
@@ -22,7 +22,7 @@ _LEAST = 1_000  # characters of a piece: what Teams finds too large then is so f
 
 @dataclass(slots=True, eq=False)
 class Part:
-    """One message of the answer; `shown` is the text it was given, None where that is not known.
+    """One message of the answer; `shown` is the text it was given, None where that is not known, over `foot`.
 
     `mark` stands above the text of a message that may be there twice, `stopped` is what it said when the person
     stopped it.
@@ -30,6 +30,7 @@ class Part:
 
     id: str
     shown: str | None = None
+    foot: Foot = PLAIN
     mark: str = ""
     stream: Stream | None = None
     stopped: str | None = None
@@ -113,11 +114,11 @@ class Writer:
             except (RateLimited, NotSent, Unsure) as error:
                 self._postpone(error)
 
-    async def grow(self, text: str) -> None:
+    async def grow(self, text: str, *, is_answer: bool = True) -> None:
         """Shows what there is so far; what Teams does not take now comes with the next writing."""
         self._patience = 0.0
         try:
-            await self._write(text, PLAIN, is_final=False)
+            await self._write(text, LABEL if is_answer else PLAIN, is_final=False)
         except (RateLimited, NotSent, TeamsRefused, Unsure) as error:
             self._postpone(error)
         else:
@@ -190,7 +191,8 @@ class Writer:
         index = 0
         while index < len(pieces):
             is_last = index == len(pieces) - 1
-            if await self._bring(index, pieces[index], foot if is_last else PLAIN, is_done=is_final or not is_last):
+            under = foot if is_last else foot.above
+            if await self._bring(index, pieces[index], under, is_done=is_final or not is_last):
                 index += 1
 
     async def _bring(self, index: int, text: str, foot: Foot, *, is_done: bool) -> bool:
@@ -205,7 +207,7 @@ class Writer:
             return not is_done
         if part.stream is not None and await self._continue(part, part.stream, text, foot, is_done=is_done):
             return True
-        if part.shown == text and foot == PLAIN:
+        if (part.shown, part.foot) == (text, foot):
             return True
         if self.is_canceled and not is_done:  # what was stopped does not grow any more
             return True
@@ -220,12 +222,15 @@ class Writer:
             return False
         if not (is_done or stream.is_left) and text.startswith(stream.text):
             return await self._grow(part, stream, text)
-        last = await composed(text, lambda: final(stream.id, text, foot if is_done else PLAIN))
+        last = await composed(text, lambda: final(stream.id, text, foot))
         if not stream.takes(last):  # a stream only grows: what is taken back is replaced after its end
-            last = await composed(stream.text, lambda: final(stream.id, stream.text, PLAIN))
-            await self._end(part, stream, last, None)
+            last = await composed(stream.text, lambda: final(stream.id, stream.text, foot.above))
+            await self._end(part, stream, last)
             return False
-        return await self._end(part, stream, last, text) and is_done
+        has_ended = await self._end(part, stream, last)
+        if has_ended:
+            part.shown, part.foot = text, foot
+        return has_ended and is_done
 
     async def _grow(self, part: Part, stream: Stream, text: str) -> bool:
         try:
@@ -237,7 +242,7 @@ class Writer:
         part.shown = None
         return True
 
-    async def _end(self, part: Part, stream: Stream, last: Activity, text: str | None) -> bool:
+    async def _end(self, part: Part, stream: Stream, last: Activity) -> bool:
         """Ends a stream with its final activity; whether Teams took it."""
         try:
             await stream.end(last, self._patience)
@@ -248,7 +253,7 @@ class Writer:
             await stream.break_off(self._patience)  # a message can be edited once its stream has ended
             self._over(part, refused)
             return False
-        part.stream, part.shown = None, text
+        part.stream = part.shown = None
         return True
 
     def _over(self, part: Part, refused: TeamsRefused) -> None:
@@ -271,7 +276,7 @@ class Writer:
                 await self._give_up(part, refused)
                 return False
             log.info("%s It stays as it was when the person stopped it", refused)
-        part.shown = text
+        part.shown, part.foot = text, foot
         return True
 
     async def _give_up(self, part: Part, refused: ChannelError) -> None:
@@ -297,7 +302,7 @@ class Writer:
             if not mark:
                 await self.keep(sending=None)
             raise
-        self.parts.append(Part(id, text, mark))
+        self.parts.append(Part(id, text, foot, mark))
         if id:
             await self._ledger.part(self._part_id(id))
         if id and mark:

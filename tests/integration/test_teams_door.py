@@ -76,6 +76,11 @@ def settle_strangers(town: Town) -> None:
     town.teams.conversations.all[TOWN].members |= {GUEST, STRANGER}
 
 
+def words_kept(town: Town) -> int:
+    """How many messages stand in the database with what they say."""
+    return int(town.rows("SELECT count(*) FROM messages WHERE NOT is_erased")[0][0])
+
+
 async def growing(town: Town, chat: str = DIRECT, words: str = "An answer") -> None:
     """Returns once these words of an answer that is not finished are shown."""
     await town.teams.until(lambda: any(words in each.text and not each.has_feedback for each in texts(town, chat)))
@@ -168,9 +173,14 @@ class TestWhoIsAnswered:
             asked = await town.teams.say(TOWN, ANNA, f"{town.mention} a question")
             await answer(town, TOWN, asked, text="Yes.")
             await at_rest(town)
-            heard = stored(town)
+            said = len(town.teams.answers(TOWN))
             await town.teams.say(TOWN, who, "and what about me?", thread=asked, is_heard=True)
-            assert stored(town) == heard
+            await at_rest(town)
+            assert words_kept(town) == 1, "what was not said to us is not kept"
+            heard = stored(town)
+            await town.teams.say(TOWN, who, "and now?", thread=asked, is_heard=True)
+            assert stored(town) == heard, "it is known by then who they are"
+            assert len(town.teams.answers(TOWN)) == said
             turned_away = await town.teams.say(TOWN, who, f"{town.mention} and me?")
             told = await sentence(town, MAY_NOT, TOWN, turned_away)
             await at_rest(town)
@@ -424,6 +434,7 @@ class TestHowItIsShown:
             assert len(parts) >= 3
             assert parts[-1] is last
             assert [each.has_feedback for each in parts[:-1]] == [False] * (len(parts) - 1)
+            assert all(each.is_labelled for each in parts)
             for number in range(2600):
                 assert sum(f"line_{number} = {number}\n" in each.text for each in parts) == 1
             reply = await kept(town, reply_of(town, DIRECT))
@@ -691,6 +702,29 @@ class TestRatings:
             await at_rest(town)
             assert len(await votes(town, reply_of(town, TOWN, asked))) == 1
 
+    async def test_of_two_reactions_one_is_taken_back_and_the_other_stays(self, house):
+        async with house(ScriptedEngine(say("An answer."))) as town:
+            asked = await town.teams.say(TOWN, ANNA, f"{town.mention} a question")
+            reply = await answer(town, TOWN, asked)
+            await at_rest(town)
+            await town.teams.react(TOWN, reply.id, BEN, "like")
+            await town.teams.react(TOWN, reply.id, BEN, "sad")
+            await until_scores(town, reply_of(town, TOWN, asked), {BEN: 1})
+            await town.teams.unreact(TOWN, reply.id, BEN, "sad")
+            await until_scores(town, reply_of(town, TOWN, asked), {BEN: 5})
+            await town.teams.unreact(TOWN, reply.id, BEN, "like")
+            await until_scores(town, reply_of(town, TOWN, asked), {})
+
+    async def test_answer_again_stays_in_its_thread_where_the_click_does_not_name_it(self, house):
+        async with house(ScriptedEngine(scripts=[say("One."), say("Two.")])) as town:
+            asked = await town.teams.say(TOWN, ANNA, f"{town.mention} a question")
+            await answer(town, TOWN, asked, text="One.")
+            await at_rest(town)
+            (card,) = cards(town, TOWN, asked)
+            (button,) = (card.card() or {})["actions"]
+            await town.teams.invoke(TOWN, ANNA, "adaptiveCard/action", {"action": button}, reply_to=card.id)
+            await answer(town, TOWN, asked, text="Two.")
+
     async def test_each_of_two_answers_to_a_question_has_its_own_votes(self, house):
         async with house(ScriptedEngine(scripts=[say("One."), say("Two.")])) as town:
             asked = await town.teams.say(TOWN, ANNA, f"{town.mention} a question")
@@ -708,7 +742,7 @@ class TestRatings:
     async def test_an_invoke_that_nobody_knows_is_answered_so(self, house):
         async with house(ScriptedEngine()) as town:
             told = await town.teams.invoke(DIRECT, ANNA, "composeExtension/query", {"commandId": "search"})
-            assert (told.status, stored(town)) == (501, 0)
+            assert (told.status, stored(town)) == (400, 0)
 
 
 class TestKeysAndTokens:
@@ -807,6 +841,76 @@ async def away(database: Server) -> AsyncIterator[None]:
         await asyncio.to_thread(database.start_again)
 
 
+class TestWhoAsks:
+    """Teams says so only when it is asked, once what they said is stored and acknowledged."""
+
+    async def test_it_is_stored_and_acknowledged_before_and_answered_after_teams_says_who_asks(self, house):
+        engine = ScriptedEngine(say("An answer."))
+        async with house(engine) as town:
+            town.teams.hang("member", times=100)
+            await town.teams.say(DIRECT, ANNA, "a question")
+            (told,) = town.teams.delivered("message")
+            assert [attempt.status for attempt in told.attempts] == [202]
+            assert town.rows("SELECT lane FROM inbox WHERE status < 2") == [("turn",)]
+            await town.teams.until(lambda: town.teams.called("member"))
+            assert (engine.asked, texts(town)) == ([], [])
+            town.teams.heal()
+            await answer(town, text="An answer.")
+            await at_rest(town)
+            assert (len(engine.asked), len(town.teams.called("member"))) == (1, 1)
+
+    async def test_a_guest_is_refused_once_teams_says_that_they_are_one(self, house):
+        engine = ScriptedEngine()
+        async with house(engine) as town:
+            settle_strangers(town)
+            town.teams.hang("member", times=100)
+            asked = await town.teams.say(TOWN, GUEST, f"{town.mention} a question")
+            await town.teams.until(lambda: town.teams.called("member"))
+            assert town.teams.answers(TOWN, asked) == []
+            town.teams.heal()
+            await sentence(town, MAY_NOT, TOWN, asked)
+            await at_rest(town)
+        assert engine.asked == []
+
+    async def test_where_teams_does_not_say_it_is_asked_again_until_it_does(self, house):
+        engine = ScriptedEngine(say("An answer."))
+        async with house(engine) as town:
+            town.teams.fail("member", 400, "ServiceError", times=2)
+            await town.teams.say(DIRECT, ANNA, "a question")
+            (told,) = town.teams.delivered("message")
+            assert [attempt.status for attempt in told.attempts] == [202]
+            reply = await answer(town)
+            await at_rest(town)
+            assert (len(engine.asked), texts(town), len(town.teams.called("member"))) == (1, [reply], 3)
+
+    async def test_others_are_answered_while_teams_does_not_say_who_somebody_is(self, house):
+        engine = ScriptedEngine(scripts=[say("One."), say("Two."), say("Three.")])
+        async with house(engine) as town:
+            await town.teams.say(DIRECT, ANNA, "a question")
+            await answer(town, text="One.")
+            town.teams.hang("member", times=100)
+            asked = await town.teams.say(TOWN, BEN, f"{town.mention} and what about Ben?")
+            await town.teams.until(lambda: len(town.teams.called("member")) == 2)
+            await town.teams.say(DIRECT, ANNA, "another question")
+            await answer(town, text="Two.", count=2)
+            assert town.teams.answers(TOWN, asked) == []
+            town.teams.heal()
+            await answer(town, TOWN, asked, text="Three.")
+
+    async def test_a_vote_counts_once_teams_says_who_cast_it(self, house):
+        async with house(ScriptedEngine(say("An answer."))) as town:
+            asked = await town.teams.say(TOWN, ANNA, f"{town.mention} a question")
+            reply = await answer(town, TOWN, asked)
+            await at_rest(town)
+            town.teams.hang("member", times=100)
+            told = await town.teams.feedback(TOWN, reply.id, BEN, "dislike", "bad")
+            assert (told.status, told.problem) == (200, "")
+            await town.teams.until(lambda: len(town.teams.called("member")) == 2)
+            assert await votes(town, reply_of(town, TOWN, asked)) == ()
+            town.teams.heal()
+            await until_scores(town, reply_of(town, TOWN, asked), {BEN: 1})
+
+
 class TestWhatIsNotKept:
     async def test_is_not_acknowledged_and_answered_once_it_is_told_again(self, house, database):
         engine = ScriptedEngine(say("An answer."))
@@ -822,18 +926,6 @@ class TestWhatIsNotKept:
             reply = await answer(town, text="An answer.")
             await at_rest(town)
             assert (texts(town), len(engine.asked)) == ([reply], 1)
-
-    async def test_where_teams_does_not_say_who_asks_nobody_is_answered_until_it_does(self, house):
-        engine = ScriptedEngine(say("An answer."))
-        async with house(engine) as town:
-            town.teams.fail("member", 400, "ServiceError", times=1)
-            town.teams.courier.retries_errors = True
-            await town.teams.say(DIRECT, ANNA, "a question")
-            (told,) = town.teams.delivered("message")
-            assert [attempt.status for attempt in told.attempts] == [503, 202]
-            await answer(town)
-            await at_rest(town)
-            assert (len(engine.asked), len(town.teams.called("member"))) == (1, 2)
 
     async def test_a_vote_is_told_to_the_person_as_one(self, house, database):
         async with house(ScriptedEngine(say("An answer."))) as town:

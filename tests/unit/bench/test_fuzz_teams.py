@@ -12,12 +12,12 @@ from adapters.teams.parse import parse, welcome_of
 from adapters.teams.settings import TeamsSettings
 from adapters.teams.verify import Forged, activity_of
 from bench.fuzz import Tally
-from bench.fuzz_teams import _GROUPS, CANARY, request
+from bench.fuzz_teams import CANARY, FORGED_TOKENS, SPOILED_BODIES, request, total
 from bench.platforms.teams import APP_ID, APP_PASSWORD, FORGERIES, TENANT, Platform
 from bench.teams_forged import FORGED
 from bench.teams_posts import AUTHORIZATION, Post, activity, port, post, service_url
 from bench.teams_rules import is_sound, type_of
-from bench.teams_signed import SPOILED, WHOLE
+from bench.teams_signed import HUGE, SIGNED, SPOILED, WHOLE
 from bench.wire import Answer, Request
 from core.errors import Malformed
 
@@ -143,16 +143,40 @@ def test_a_number_and_a_seed_name_a_request():
 
 
 def test_every_change_has_its_turn():
-    expected = {f"{group.name}: {name}" for group in _GROUPS for name in group.changes if group.share > 0.01}
-    assert expected <= {each.kind for each in ALL}
+    spoiled = {f"{SPOILED_BODIES}: {name}" for name in SPOILED | SIGNED | HUGE}
+    assert {f"{FORGED_TOKENS}: {name}" for name in FORGED} | spoiled <= {each.kind for each in ALL}
 
 
-def test_half_of_all_is_forged_and_may_be_answered_with_401_alone():
-    forged = [each for each in ALL if each.kind.startswith("forged")]
-    assert 0.4 < len(forged) / len(ALL) < 0.6
+@pytest.mark.parametrize("count", [1, 19, 20, 21, 400])
+def test_a_count_is_of_forged_tokens_and_of_spoiled_bodies_alike(count):
+    assert numbers_of(FORGED_TOKENS, total(count)) == numbers_of(SPOILED_BODIES, total(count)) == count
+
+
+def numbers_of(kind: str, among: int) -> int:
+    return sum(each.kind.startswith(f"{kind}: ") for each in ALL[:among])
+
+
+def test_what_is_forged_may_be_answered_with_401_alone():
+    forged = [each for each in ALL if each.kind.startswith(FORGED_TOKENS)]
     assert {each.answers for each in forged if "endless" not in each.kind} == {(401,)}
     assert not any(each.may_count for each in forged)
-    assert sum(each.is_whole for each in ALL) > 50
+
+
+async def test_a_spoiled_body_comes_under_a_token_that_is_believed(client: TeamsClient):
+    made = [made_by(change, seed) for change in (SPOILED | SIGNED | HUGE).values() for seed in range(5)]
+    headers = {dict(each.headers)[AUTHORIZATION].decode() for each in made}
+    assert all([await client.claims(header) for header in headers])
+
+
+@pytest.mark.parametrize("name", ["another service URL", "another channel"])
+async def test_an_activity_that_is_not_its_tokens_is_not_believed(client: TeamsClient, name):
+    made = [made_by(SIGNED[name], seed) for seed in range(40)]
+    assert not any([await is_believed(client, each) for each in made])
+    assert {each.answers for each in made} == {(401,)}
+
+
+def test_what_teams_sends_comes_all_along():
+    assert sum(each.is_whole for each in ALL) == len(ALL) // 41 + 1
 
 
 def test_what_people_write_carries_the_canary():

@@ -41,7 +41,10 @@ EVENTS: list[Event] = [
     Command(**COMMON, name=CommandName.CODE, args="sort a list"),
     Edited(**COMMON, message_id="m1", text="new"),
     Deleted(**COMMON, message_id="m1"),
-    Feedback(id="f", target=ReplyId("ab" * 16), author=AUTHOR, origin=Origin.BUTTON, score=5, sent_at=NOW),
+    Feedback(
+        id="f", target=ReplyId("ab" * 16), author=AUTHOR, origin=Origin.BUTTON, score=5, sent_at=NOW,
+        return_address={"user": {"id": "29:a"}, "kind": "personal"},
+    ),
     Feedback(id="f", target=PartId("s", "T", "C", "1"), author=AUTHOR, origin=Origin.REACTION, score=1, sent_at=NOW),
     Feedback(
         id="f", target=LastReplyTo(AUTHOR, THREAD), author=AUTHOR, origin=Origin.BUTTON, score=None, sent_at=NOW,

@@ -1,5 +1,6 @@
 """The small pure pieces of the hall."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -8,14 +9,17 @@ from core.access import Access, Rule
 from core.answer import answer_with, within_context
 from core.commands import command_of, understood
 from core.errors import Busy, NotStored, Unavailable, trace
+from core.extras import Placed
 from core.history import within_budget
 from core.language import language_of
 from core.manuscript import MAX_REASONING, Manuscript
 from core.message import (
     Ask,
     Author,
+    Citation,
     Command,
     CommandName,
+    Image,
     Message,
     Reasoning,
     Replace,
@@ -23,6 +27,7 @@ from core.message import (
     ReplyId,
     Screened,
     Source,
+    Sources,
     Status,
     StatusKind,
     Text,
@@ -38,6 +43,8 @@ from tests.fakes.engine import ScriptedEngine
 THREAD = ThreadId("console", "local", "web", "t1")
 ADA = Author("console", "local", "ada")
 QUESTION = Message(id="m1", thread=THREAD, author=ADA, sent_at=datetime(2026, 1, 1, tzinfo=UTC), text="why?")
+PICTURE = Image(b"\x89PNG", "image/png", "a boat")
+SOURCES = Sources((Citation("A page", "https://example.com/"),))
 TURN = Turn(message=QUESTION, reply_id=ReplyId("0" * 32))
 
 
@@ -123,6 +130,22 @@ def test_every_sentence_exists_in_both_languages(name):
 )
 def test_only_who_may(rule, author, allowed):
     assert Access({"console": rule}).allows(author, THREAD) is allowed
+
+
+@pytest.mark.parametrize(
+    ("rule", "author", "depends"),
+    [
+        (Rule(), ADA, True),
+        (Rule(guests=True), ADA, True),
+        (Rule(externals=True), ADA, True),
+        (Rule(guests=True, externals=True), ADA, False),
+        (Rule(), Author("console", "local", "g", is_guest=True), False),
+        (Rule(guests=True), Author("console", "local", "g", is_guest=True), True),
+        (Rule(channels=frozenset({"lobby"})), ADA, False),
+    ],
+)
+def test_who_somebody_is_matters_where_a_stranger_would_fare_otherwise(rule, author, depends):
+    assert Access({"console": rule}).depends(author, THREAD) is depends
 
 
 def test_admins_are_named_by_id():
@@ -282,6 +305,23 @@ def test_a_manuscript_knows_how_it_ends():
     assert _written(Ask("1", "really?")).state is State.ASKED
     assert _written(Status(StatusKind.QUEUED, 3)).status == "queued:3"
     assert _written(Text("  \n")).is_empty
+
+
+def test_what_is_taken_back_leaves_nothing_beside_the_words():
+    taken_back = _written(Text("a"), PICTURE, SOURCES, Ask("1", "Really?"), Replace("b"))
+    assert (taken_back.text, taken_back.extras, taken_back.state) == ("b", (), State.DELIVERING)
+    assert _written(PICTURE, Replace("b"), SOURCES, Text("c")).extras == (Placed(1, SOURCES),)
+
+
+def test_what_was_refused_has_nothing_beside_its_words():
+    assert _written(SOURCES, Text("No."), Screened(Verdict.REFUSED)).extras == ()
+    assert _written(SOURCES, Text("Yes."), Screened(Verdict.MASKED)).extras == (Placed(0, SOURCES),)
+
+
+def test_an_engine_that_begins_anew_takes_back_its_own_alone():
+    own = replace(PICTURE, source=Source.ENGINE)
+    anew = _written(Text("a"), SOURCES, own, PICTURE, Ask("1", "Really?"), Replace("b", Source.ENGINE))
+    assert (anew.extras, anew.state) == ((Placed(0, SOURCES), Placed(0, PICTURE)), State.DELIVERING)
 
 
 def test_a_filled_reply_says_who_wrote_it():

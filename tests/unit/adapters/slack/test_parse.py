@@ -164,6 +164,7 @@ def reaction(emoji: str, score: int | None, kind: str = "added") -> Feedback:
         origin=Origin.REACTION,
         score=score,
         sent_at=moment(LATER),
+        reaction=emoji,
     )
 
 
@@ -698,6 +699,19 @@ def test_thumbs_count_in_every_colour(emoji, score):
     (vote,) = parse(event_of("reaction_added", reaction=emoji), PLACE)
     assert isinstance(vote, Feedback)
     assert vote.score == score
+
+
+def test_each_reaction_is_a_vote_of_its_own_and_taken_back_by_its_name():
+    names = ["+1", "+1::skin-tone-2", "-1"]
+    given, taken = ([vote_of(kind, name) for name in names] for kind in ("reaction_added", "reaction_removed"))
+    assert [vote.reaction for vote in given] == [vote.reaction for vote in taken] == names
+    assert [vote.score for vote in taken] == [None] * 3
+
+
+def vote_of(kind: str, emoji: str) -> Feedback:
+    (vote,) = parse(event_of(kind, reaction=emoji), PLACE)
+    assert isinstance(vote, Feedback)
+    return vote
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,7 +11,8 @@ import pytest
 
 from adapters.teams import TeamsAdapter, TeamsSettings
 from adapters.teams.adapter import PATH
-from core.errors import NotStored
+from adapters.teams.client import TeamsClient
+from core.errors import NotStored, Refused
 from core.message import Command, CommandName, Event, Feedback, LastReplyTo, Message, PartId, ThreadId
 from core.ports import Receipt, Received, Webhook
 from tests.fakes.metrics import Numbers
@@ -78,6 +79,7 @@ class Door:
     ours: set[ThreadId] = field(default_factory=set)
     parts: set[PartId] = field(default_factory=set)
     lets_in: bool = True
+    guests: bool = True
     closed: bool = False
     heard: list[Event] = field(default_factory=list)
     looked_up: list[ThreadId] = field(default_factory=list)
@@ -87,7 +89,7 @@ class Door:
             self.settings,
             metrics=Numbers(),
             knows=self._knows,
-            may=lambda author, thread: self.lets_in,
+            may=lambda author, thread: self.lets_in and (self.guests or not author.is_guest),
             is_part=self._is_part,
         )
 
@@ -236,8 +238,86 @@ class TestWhatItTakesIn:
             {"type": "event", "name": "application/vnd.example"},
         ):
             assert (await door.told(said("") | more)).status == 202
-        assert (await door.told(invoked("composeExtension/query", {}))).status == 501
+        assert (await door.told(invoked("composeExtension/query", {}))).status == 400
         assert door.heard == []
+
+
+class TestWhoItIsFrom:
+    """Asked only once an event is stored; before that nothing is asked of Teams."""
+
+    SETTINGS = TeamsSettings(app_id="22222222-2222-4222-8222-222222222222", app_password="p", tenant_id=TENANT)
+    OURS = ThreadId("teams", TENANT, CHANNEL, "1600000000000")
+
+    @pytest.fixture
+    def asked(self, monkeypatch) -> list[tuple[str, str]]:
+        """Whom the roster was asked about and where; it calls everybody a guest. The posts are believed."""
+        asked: list[tuple[str, str]] = []
+
+        async def member(client: TeamsClient, address: Mapping[str, Any], user: str, *, patience: float) -> Any:
+            asked.append((address["conversation"], user))
+            return {"id": user, "name": "Anna of the Roster", "tenantId": TENANT, "userRole": "guest"}
+
+        async def claims(client: TeamsClient, header: str) -> Mapping[str, Any]:
+            return {}
+
+        monkeypatch.setattr(TeamsClient, "member", member)
+        monkeypatch.setattr(TeamsClient, "claims", claims)
+        monkeypatch.setattr(TeamsClient, "vouch", lambda client, claims, activity: None)
+        return asked
+
+    async def heard(self, door: Door, *activities: Mapping[str, Any]) -> list[Event]:
+        for activity in activities:
+            assert (await door.told(activity)).status in (200, 202)
+        return door.heard
+
+    async def test_whatever_has_an_author_says_where_to_ask_about_them(self, asked):
+        door = Door(self.SETTINGS)
+        reaction = said("") | {"type": "messageReaction", "replyToId": "1700000000001", "id": "f:1"}
+        gone = said("") | {"type": "messageDelete", "channelData": {"eventType": "softDeleteMessage"}}
+        events = await self.heard(
+            door, said("hello?"), thumb(), reaction | {"reactionsAdded": [{"type": "like"}]}, gone
+        )
+        assert asked == []
+        for event in events:
+            author = await door.adapter.introduce(event)
+            assert (author.name, author.is_guest, author.key) == ("Anna of the Roster", True, event.author.key)
+        assert (asked, len(events)) == ([(DIRECT, "29:anna")], 4)
+
+    async def test_who_was_asked_about_is_known_from_then_on(self, asked):
+        door = Door(self.SETTINGS, ours={self.OURS}, guests=False)
+        first, *_ = await self.heard(door, in_thread("and what about me?"))
+        with pytest.raises(Refused):
+            await door.adapter.introduce(first)
+        events = await self.heard(door, in_thread("and now?", id="1700000000002"), said("a question", id="f:3"))
+        assert [event.author.is_guest for event in events] == [False, True], "what nobody may hear is not written down"
+
+    @pytest.mark.parametrize("words", ["and what about me?", "stop", "/reset"])
+    async def test_who_did_not_call_us_and_may_not_ask_is_told_nothing_and_who_did_is(self, asked, words):
+        door = Door(self.SETTINGS, ours={self.OURS}, guests=False)
+        mention = {"type": "mention", "mentioned": BOT, "text": "<at>Parley</at>"}
+        called = in_thread(f"<at>Parley</at> {words}", entities=[mention], id="1700000000002")
+        overheard, meant = await self.heard(door, in_thread(words), called)
+        with pytest.raises(Refused):
+            await door.adapter.introduce(overheard)
+        assert (await door.adapter.introduce(meant)).is_guest
+
+    async def test_a_greeting_is_for_whomever(self, asked):
+        door = Door(self.SETTINGS)
+        (greeting,) = await self.heard(door, said("") | {"type": "installationUpdate", "action": "add", "id": "f:1"})
+        assert (await door.adapter.introduce(greeting), asked) == (greeting.author, [])
+
+    async def test_on_this_machine_alone_nobody_is_asked_about(self, asked):
+        door = Door()
+        (event,) = await self.heard(door, said("hello?"))
+        assert (await door.adapter.introduce(event), asked) == (event.author, [])
+
+    async def test_where_it_is_not_said_whom_to_ask_about_they_are_a_stranger(self, asked, monkeypatch):
+        door = Door(self.SETTINGS)
+        (vote,) = await self.heard(door, thumb())
+        assert isinstance(vote, Feedback)
+        monkeypatch.undo()
+        author = await door.adapter.introduce(replace(vote, return_address={}))
+        assert (author.is_guest, author.is_external) == (True, True)
 
 
 class TestWhichAnswerAThumbIsAbout:

@@ -4,14 +4,13 @@ import json
 
 import pytest
 
-from adapters.teams.cards import ADAPTIVE, answer_again, confirm, stop
+from adapters.teams.cards import ADAPTIVE, answer_again, confirm
 from adapters.teams.invoke import answered
 from adapters.teams.texts import say
 
 REPLY = "0123456789abcdef0123456789abcdef"
 CARDS = [
     (answer_again, "regenerate", REPLY),
-    (stop, "stop", REPLY),
     (confirm, "confirm", "ask-1"),
 ]
 
@@ -47,8 +46,11 @@ def test_a_card_is_a_message_of_its_own_without_text(make, action, value):
     assert len(json.dumps(activity)) < 2_000
 
 
-def test_a_growing_answer_can_be_stopped_where_teams_has_no_button():
-    assert [block["text"] for block in card_of(stop(REPLY, "zh"))["body"]] == ["正在回答……"]
+@pytest.mark.parametrize(("make", "action", "value"), CARDS)
+def test_a_button_in_a_thread_brings_its_root_along_in_both_ways(make, action, value):
+    [button] = card_of(make(value, "en", "1700000000000"))["actions"]
+    data = {"action": action, "id": value, "root": "1700000000000"}
+    assert (button["data"], button["fallback"]["data"]) == (data, data)
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

@@ -648,6 +648,41 @@ async def test_what_stands_under_an_answer_stands_under_its_last_message(chat):
     assert chat.kinds[-1] == "card"
 
 
+async def test_every_message_of_a_long_answer_is_labelled(chat):
+    await shown(chat, delivery_to("groupChat"), LONG)
+    assert [is_labelled(call) for call in chat.of("message")] == [True] * len(chat.texts)
+    assert chat.of("update") == [], "what is said already needs no edit"
+
+
+async def test_no_message_of_a_long_sentence_of_the_house_is_labelled(chat):
+    await shown(chat, delivery_to("groupChat"), Text(LONG, Source.HOUSE))
+    assert len(chat.of("message")) >= 3
+    assert not any(is_labelled(call) for call in chat.of("message"))
+
+
+async def test_a_message_is_labelled_while_it_grows_and_can_be_rated_once_it_is_whole(chat):
+    answer = Answer(chat, delivery_to("groupChat"))
+    answer.says(LONG[:21_000])
+    await chat.until("message", 2)
+    await answer.ends()
+    assert all(is_labelled(call) for call in (*chat.of("message"), *chat.of("update")))
+    assert not any("channelData" in call.activity for call in chat.of("message"))
+    [rated] = chat.of("update")
+    assert (rated.id, rated.activity["channelData"]) == (part(2).id, {"feedbackLoop": {"type": "default"}})
+
+
+async def test_what_the_house_says_is_not_labelled_while_it_grows(chat):
+    answer = Answer(chat, delivery_to("groupChat"))
+    answer.says(Text("One moment,", Source.HOUSE))
+    await chat.until("message")
+    await answer.ends(Text(" please.", Source.HOUSE))
+    assert not any(is_labelled(call) for call in chat.calls)
+
+
+def is_labelled(call: Call) -> bool:
+    return any("AIGeneratedContent" in entity.get("additionalType", ()) for entity in call.activity.get("entities", ()))
+
+
 async def test_a_long_answer_ends_its_stream_where_its_first_message_is_full(chat):
     answer = Answer(chat, delivery_to())
     answer.says(LONG[:10_000])
@@ -660,6 +695,8 @@ async def test_a_long_answer_ends_its_stream_where_its_first_message_is_full(cha
     assert "\n\n".join(each.strip() for each in chat.texts) == LONG
     assert len(chat.of("final")) == 1
     assert "feedbackLoop" not in chat.of("final")[0].activity.get("channelData", {})
+    assert all(is_labelled(call) for call in chat.calls if call.kind in ("final", "message", "update"))
+    assert not any(is_labelled(call) for call in chat.of("streaming")), "Teams takes none before the end of a stream"
 
 
 # -------------------------------------------------------------------------------------------- what stands under it
@@ -672,7 +709,24 @@ async def test_an_answer_is_labelled_and_can_be_rated(chat):
     await answer.ends(" leaves.")
     [final] = chat.of("final")
     assert "feedbackLoop" in final.activity["channelData"]
-    assert any("AIGeneratedContent" in entity.get("additionalType", ()) for entity in final.activity["entities"])
+    assert is_labelled(final)
+
+
+async def test_buttons_of_a_thread_bring_its_root_along(chat):
+    await shown(chat, delivery_to("channel"), "At nine.")
+    assert root_of(chat) == "1699999999999"
+    asked = Chat()
+    await shown(asked, delivery_to("channel"), Ask("ask-1", "Delete it?"))
+    assert root_of(asked) == "1699999999999"
+    elsewhere = Chat()
+    await shown(elsewhere, delivery_to("groupChat"), "At nine.")
+    assert root_of(elsewhere) is None
+
+
+def root_of(chat: Chat) -> str | None:
+    [button] = chat.of("card")[0].activity["attachments"][0]["content"]["actions"]
+    root: str | None = button["data"].get("root")
+    return root
 
 
 async def test_what_the_house_says_is_neither_rated_nor_asked_for_again(chat):

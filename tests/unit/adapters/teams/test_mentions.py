@@ -170,6 +170,29 @@ def test_as_many_mentions_are_taken_out_as_teams_says_and_nothing_else(words, en
     assert read.count("z") == words.count("z")
 
 
+def test_a_place_is_for_one_mention_and_the_first_one_for_ours():
+    namesake = OURS | {"mentioned": {"id": "29:parley", "name": "Parley Jones"}}
+    assert text("<at>Parley</at> ask <at>Parley</at>", namesake, OURS) == "ask @Parley Jones"
+
+
+def test_mentions_written_as_no_tag_are_found_up_to_a_number():
+    names = [f"Parley{number:02}" for number in range(30)]
+    assert text(" ".join(names), *[OURS | {"text": name} for name in names]) == " ".join(names[20:])
+
+
+@pytest.mark.parametrize("tag", ["<at>", "<at ", "</at>", "<at></at>", "<at>Parley</at>", "<at>Boris</at>"])
+@pytest.mark.parametrize("entity", [OURS, BORIS, OURS | {"text": "<at>"}, BORIS | {"text": "<at>" * 240 + "z"}])
+def test_a_text_full_of_tags_keeps_its_last_word(tag, entity):
+    words = said(activity(tag * (99_000 // len(tag)) + " z", *[entity] * 200))
+    assert words.text.endswith("z")
+    assert words.text.count("z") == 1
+
+
+def test_of_ten_thousand_tags_as_many_are_taken_out_as_there_are_entities():
+    read = text("<at>Parley</at>" * 6_000, *[OURS] * 200)
+    assert read.count("@Parley") == 6_000 - 200
+
+
 def test_two_hundred_mentions_of_one_in_a_long_text_are_read_in_no_time():
     words = "<at>Parley</at> " * 200 + "a " * 40_000
     assert text(words, *[OURS] * 200) == ("a " * 40_000).strip()

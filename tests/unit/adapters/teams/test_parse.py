@@ -200,7 +200,7 @@ def deleted(**changes: Any) -> Deleted:
     return replace(usual, **changes)
 
 
-def reaction(kind: str, name: str, score: int | None, channel: str = PERSONAL) -> Feedback:
+def reaction(kind: str, name: str, score: int | None = None, channel: str = PERSONAL) -> Feedback:
     return Feedback(
         id=f"reaction:{kind}:{channel}:{ANSWER}:{ANNA.id}:{name}:{REACTION}@{STAMP}",
         target=PartId("teams", TENANT, channel, ANSWER),
@@ -208,6 +208,7 @@ def reaction(kind: str, name: str, score: int | None, channel: str = PERSONAL) -
         origin=Origin.REACTION,
         score=score,
         sent_at=SENT_AT,
+        reaction=name,
     )
 
 
@@ -307,7 +308,6 @@ MEANINGS: Mapping[str, Event] = {
     "reaction_added": reaction("added", "like", 5),
     "reaction_added_in_channel": reaction("added", "angry", 1, CHANNEL),
     "reaction_removed": reaction("removed", "like", None),
-    "reaction_changed": reaction("added", "sad", 1),
     "invoke_feedback_like": vote("like", 5),
     "invoke_feedback_dislike": vote("dislike", 1, "It is 41.\nSee above."),
     "invoke_feedback_in_channel": vote(
@@ -325,16 +325,17 @@ MEANINGS: Mapping[str, Event] = {
         target=LastReplyTo(ANNA, thread()),
     ),
     "invoke_action_regenerate": click(CommandName.REGENERATE),
-    "invoke_action_stop_in_channel": click(
-        CommandName.STOP,
-        args=REPLY,
-        id=f"click:{CHANNEL}:{ANNA.id}:stop:{REPLY}:{CLICK}@{STAMP}",
+    "invoke_action_regenerate_in_channel": click(
+        CommandName.REGENERATE,
+        id=f"click:{CHANNEL}:{ANNA.id}:regenerate:{REPLY}:{CLICK}@{STAMP}",
         thread=thread(ROOT, CHANNEL),
         visibility=Visibility.PRIVATE,
         return_address=IN_THREAD | {"activity": ANSWER},
     ),
     "invoke_action_confirm": click(CommandName.CONFIRM, "ask-0001", "ask-0001"),
 }
+
+SEVERAL = ["reaction_changed"]  # one is taken back, another given
 
 # Bots, we ourselves, what people did and did not say, and what nobody may press.
 NOT_FOR_US = [
@@ -368,7 +369,7 @@ NOT_FOR_US = [
 
 
 def test_each_shape_is_accounted_for():
-    assert sorted([*MEANINGS, *NOT_FOR_US]) == NAMES
+    assert sorted([*MEANINGS, *SEVERAL, *NOT_FOR_US]) == NAMES
 
 
 @pytest.mark.parametrize("name", MEANINGS)
@@ -558,14 +559,20 @@ def test_which_reactions_are_votes_is_the_operators_choice():
     assert events_of(activity("reaction_unknown"), **options) == (reaction("added", "laugh", 5),)
 
 
-def test_of_several_reactions_the_last_one_that_is_a_vote_counts():
-    added = [{"type": "like"}, {"type": "angry"}, {"type": "laugh"}]
-    assert event_of("reaction_added", reactionsAdded=added) == reaction("added", "angry", 1)
+def test_each_reaction_that_is_a_vote_is_one_of_its_own():
+    added = [{"type": "like"}, {"type": "angry"}, {"type": "laugh"}, {"type": "like"}]
+    votes = events_of(activity("reaction_added", reactionsAdded=added))
+    assert votes == (reaction("added", "like", 5), reaction("added", "angry", 1))
+    assert len({vote.id for vote in votes}) == 2
+
+
+def test_who_changes_a_reaction_takes_one_vote_back_and_gives_another():
+    assert events_of(activity("reaction_changed")) == (reaction("removed", "like"), reaction("added", "sad", 1))
 
 
 def test_a_vote_that_gives_way_to_another_emoji_is_taken_back():
     (taken,) = events_of(activity("reaction_changed", reactionsAdded=[{"type": "laugh"}]))
-    assert taken == reaction("removed", "like", None)
+    assert taken == reaction("removed", "like")
 
 
 # ---------------------------------------------------------------------------------------------------------- buttons
@@ -579,7 +586,6 @@ def button_of(message: Mapping[str, Any]) -> Any:
     ("message", "name", "value", "args"),
     [
         (cards.answer_again(REPLY, "en"), CommandName.REGENERATE, REPLY, REPLY),
-        (cards.stop(REPLY, "en"), CommandName.STOP, REPLY, REPLY),
         (cards.confirm("ask-0001", "en"), CommandName.CONFIRM, "ask-0001", "ask-0001"),
     ],
 )
@@ -588,6 +594,56 @@ def test_the_buttons_of_our_own_cards_are_understood_in_both_ways(message, name,
     pressed = {"action": {key: button[key] for key in ("type", "verb", "data")}}
     assert event_of("invoke_action_regenerate", value=pressed) == click(name, value, args)
     assert event_of("submit_regenerate", value=button["fallback"]["data"]) == click(name, value, args)
+
+
+IN_CHANNEL_WITHOUT_ROOT = {"id": CHANNEL, "tenantId": TENANT, "conversationType": "channel"}
+
+
+@pytest.mark.parametrize("card", [cards.answer_again(REPLY, "en", ROOT), cards.confirm("ask-0001", "en", ROOT)])
+def test_a_button_pressed_in_a_thread_that_teams_does_not_name_names_it_itself(card):
+    button = button_of(card)
+    invoke = event_of(
+        "invoke_action_regenerate_in_channel", value={"action": button}, conversation=IN_CHANNEL_WITHOUT_ROOT
+    )
+    submit = event_of("submit_regenerate", value=button["fallback"]["data"], conversation=IN_CHANNEL_WITHOUT_ROOT)
+    for event in (invoke, submit):
+        assert (event.thread, event.return_address["conversation"]) == (
+            thread(ROOT, CHANNEL),
+            f"{CHANNEL};messageid={ROOT}",
+        )
+
+
+def test_the_thread_that_teams_names_goes_before_that_of_the_button():
+    button = button_of(cards.answer_again(REPLY, "en", "1600000000000"))
+    event = event_of("invoke_action_regenerate_in_channel", value={"action": button})
+    assert event.thread == thread(ROOT, CHANNEL)
+
+
+@pytest.mark.parametrize("root", [7, None, {}, "", "x" * 81, f"1;messageid={ROOT}", "../x", "a b", f"{ROOT}\n"])
+def test_a_root_that_we_cannot_have_given_is_none(root):
+    data = {"action": "regenerate", "id": REPLY, "root": root}
+    event = event_of("submit_regenerate", value=data, conversation=IN_CHANNEL_WITHOUT_ROOT)
+    assert event.thread == thread(ANSWER, CHANNEL)
+
+
+def test_words_that_bring_a_value_along_are_in_no_thread_of_its_choice():
+    sent = activity("submit_regenerate", text="Hello", value={"root": ROOT}, conversation=IN_CHANNEL_WITHOUT_ROOT)
+    assert event_of_sent(sent | {"replyToId": ""}).thread == thread(sent["id"], CHANNEL)
+
+
+def event_of_sent(sent: Activity) -> Any:
+    (event,) = events_of(sent)
+    return event
+
+
+@pytest.mark.parametrize("name", ["invoke_feedback_in_channel", "reaction_added_in_channel"])
+def test_a_vote_finds_its_answer_where_teams_does_not_name_the_thread(name):
+    assert event_of(name, conversation=IN_CHANNEL_WITHOUT_ROOT) == MEANINGS[name]
+
+
+def test_a_vote_that_names_neither_thread_nor_answer_is_for_none_of_another_thread():
+    vote = event_of("invoke_feedback_in_channel", conversation=IN_CHANNEL_WITHOUT_ROOT, replyToId=None)
+    assert vote.target == LastReplyTo(ANNA, thread(CLICK, CHANNEL))
 
 
 def test_regenerate_without_an_id_is_of_the_newest_answer():
@@ -617,7 +673,6 @@ def test_a_vote_is_answered_with_an_empty_object(name):
     [
         ("invoke_action_regenerate", "en-US", "Answering again…"),
         ("invoke_action_regenerate", "zh-CN", "正在重新回答……"),
-        ("invoke_action_stop_in_channel", "en-US", "Stopping…"),
         ("invoke_action_confirm", "en-US", "Confirmed."),
     ],
 )
@@ -634,7 +689,7 @@ def test_a_button_is_answered_with_a_line(name, locale, line):
 @pytest.mark.parametrize("name", ["invoke_fetch_task", "invoke_unknown", "invoke_action_unknown"])
 def test_what_nobody_here_handles_is_said_so(name):
     received = answered(activity(name))
-    assert (received.status, received.body) == (501, b"")
+    assert (received.status, received.body) == (400, b"")
 
 
 # --------------------------------------------------------------------------------------------------------- welcome

@@ -80,6 +80,13 @@ def test_an_answer_is_labelled_and_can_be_rated():
     }
 
 
+def test_a_message_above_the_last_one_is_labelled_and_cannot_be_rated():
+    activity = message("Hello.", Foot(is_answer=True, sources=SOURCES).above)
+    assert label(activity) == label(message("Hello.", ANSWER))
+    assert "channelData" not in activity
+    assert message("Hello.", Foot(sources=SOURCES).above) == message("Hello.")
+
+
 def test_what_is_no_answer_bears_nothing():
     assert message("There is nothing to stop.") == {
         "type": "message",
