@@ -1,0 +1,49 @@
+"""What the operator asks of moderation: what it found, and what it would say of a text."""
+
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+
+from bot.app import Progress, database_url, load_keys
+from bot.config import Config
+from bot.moderation import make_rulebook
+from bot.texts import say
+from core.moderation import screened
+from core.ports import Kept
+from core.store import PostgresStore
+from core.store.schema import upgrade
+
+
+async def hits(config: Config, progress: Progress, *, appealed: bool, limit: int) -> list[str]:
+    """The newest hits, a line or two each. Raises NotStored or Misconfigured."""
+    async with AsyncExitStack() as stack:
+        url = await database_url(config, progress, stack)
+        await upgrade(url)
+        store = PostgresStore(url, load_keys(config))
+        await store.start()
+        stack.push_async_callback(store.stop)
+        async with store.unit() as unit:
+            found = await unit.incidents.newest(limit=limit, appealed=appealed)
+    return [line for kept in found for line in _lines(kept)] or [say("moderation_no_hits")]
+
+
+def _lines(kept: Kept) -> Iterator[str]:
+    incident, asker = kept.incident, kept.asker
+    yield (
+        f"{kept.at:%Y-%m-%d %H:%M} {incident.action:<6} {incident.severity} {incident.category} ({incident.where}) "
+        f"{asker.adapter} {asker.name or asker.id}: {incident.excerpt or '…'}"
+    )
+    yield f"    {'; '.join(incident.rules)}"
+    if kept.appeal:
+        yield say("moderation_appeal", at=f"{kept.appeal.at:%Y-%m-%d %H:%M}", comment=kept.appeal.comment or "–")
+
+
+def judged(config: Config, text: str) -> list[str]:
+    """What the rules say of a text: every hit, and the text as it would be shown. Raises Misconfigured."""
+    screening = screened(text, make_rulebook(config.settings.moderation, config.file).rules)
+    lines = [
+        f"{hit.rule.action:<6} {hit.rule.severity} {text[hit.start : hit.end]!r}  {hit.rule.name}"
+        for hit in screening.hits
+    ]
+    if not lines:
+        return [say("moderation_clean")]
+    return lines if screening.refusal else [*lines, screening.text]

@@ -1,0 +1,111 @@
+"""What moderation found, sealed under the asker's key, and what they say to it."""
+
+import logging
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from core.message import Author, ReplyId, ThreadId
+from core.ports import Appeal, Incident, Kept
+from core.store import bodies
+from core.store.database import Row
+from core.store.room import Desk, Room
+from core.store.vault import DAMAGED, reply_id, row_id
+
+logger = logging.getLogger(__name__)
+
+_RECORD = """
+    INSERT INTO incidents (id, reply_id, thread, asker, action, body)
+    VALUES (%(id)s, %(reply)s, %(thread)s, %(asker)s, %(action)s, %(body)s)
+    ON CONFLICT (id) DO NOTHING
+"""
+_FIND = """
+    SELECT id FROM incidents WHERE {where} AND asker = %(asker)s AND action = 'refuse' ORDER BY seq DESC LIMIT 1
+"""
+_FIND_OF_REPLY = _FIND.format(where="reply_id = %(reply)s")
+_FIND_IN_THREAD = _FIND.format(where="thread = %(thread)s")
+_APPEAL = """
+    UPDATE incidents SET appealed_at = COALESCE(appealed_at, now()), appeal = COALESCE(%(appeal)s::bytea, appeal)
+    WHERE id = %(id)s
+"""
+_OF_QUESTION = """
+    SELECT incidents.id, incidents.asker, incidents.body FROM incidents JOIN replies ON replies.id = incidents.reply_id
+    WHERE replies.question = %(question)s FOR UPDATE OF incidents
+"""
+_REWRITE = "UPDATE incidents SET body = %(body)s WHERE id = %(id)s"
+_NEWEST = """
+    SELECT seq, id, reply_id, asker, created_at, appealed_at, body, appeal FROM incidents
+    WHERE (%(before)s::bigint IS NULL OR seq < %(before)s) AND (NOT %(appealed)s OR appealed_at IS NOT NULL)
+    ORDER BY seq DESC LIMIT %(limit)s
+"""
+
+
+class PostgresIncidents(Room):
+    """`ports.Incidents`."""
+
+    async def record(self, reply_id: ReplyId, thread: ThreadId, asker: Author, incident: Incident) -> None:
+        vault, person = self._vault, self._vault.person(asker)
+        id_ = vault.blind("incident", reply_id, incident.where, incident.category, incident.action)
+        body = {"asker": asdict(asker), "thread": str(thread), "incident": asdict(incident)}
+        params = {
+            "id": id_,
+            "reply": UUID(reply_id),
+            "thread": vault.thread(thread),
+            "asker": person,
+            "action": incident.action,
+            "body": await vault.seal("incidents", "body", person, id_, bodies.dump(body)),
+        }
+        self._tx.later(_RECORD, params)
+
+    async def appeal(self, asker: Author, target: ReplyId | ThreadId, *, comment: str = "") -> bool:
+        vault, person = self._vault, self._vault.person(asker)
+        if isinstance(target, ThreadId):
+            rows = await self._tx.fetch(_FIND_IN_THREAD, {"asker": person, "thread": vault.thread(target)})
+        else:
+            rows = await self._tx.fetch(_FIND_OF_REPLY, {"asker": person, "reply": row_id(target)})
+        for (id_,) in rows:
+            said = await vault.seal("incidents", "appeal", person, id_, bodies.encode(comment)) if comment else None
+            self._tx.later(_APPEAL, {"id": id_, "appeal": said})
+        return bool(rows)
+
+    async def newest(self, *, limit: int, before: int | None = None, appealed: bool = False) -> tuple[Kept, ...]:
+        rows = await self._tx.fetch(_NEWEST, {"limit": limit, "before": before, "appealed": appealed})
+        return tuple([kept for row in rows if (kept := await self._readable(row))])
+
+    async def _readable(self, row: Row) -> Kept | None:
+        try:
+            return await self._kept(row)
+        except DAMAGED as error:
+            logger.error("incident %s cannot be read and is left out: %s", row[1].hex, type(error).__name__)
+            return None
+
+    async def _kept(self, row: Row) -> Kept:
+        seq, id_, reply, asker, created_at, appealed_at, sealed, appeal = row
+        body = bodies.load(await self._vault.open("incidents", "body", asker, id_, sealed))
+        said = await self._vault.open("incidents", "appeal", asker, id_, appeal) if appeal else b""
+        return Kept(
+            cursor=seq,
+            at=created_at,
+            reply_id=reply_id(reply),
+            asker=bodies.author(body["asker"]),
+            thread=ThreadId.parse(body["thread"]),
+            incident=_incident(body["incident"]),
+            appeal=Appeal(appealed_at, bodies.decode(said)) if appealed_at else None,
+        )
+
+
+async def forget_words(desk: Desk, question: UUID) -> None:
+    """What was found in a question, or in its answers, is kept without the words: they were changed, or erased."""
+    for id_, asker, sealed in await desk.tx.fetch(_OF_QUESTION, {"question": question}):
+        try:
+            body = bodies.load(await desk.vault.open("incidents", "body", asker, id_, sealed))
+        except DAMAGED as error:
+            logger.error("incident %s cannot be read and stays as it is: %s", id_.hex, type(error).__name__)
+            continue
+        body["incident"]["excerpt"] = ""
+        fresh = await desk.vault.seal("incidents", "body", asker, id_, bodies.dump(body))
+        desk.tx.later(_REWRITE, {"id": id_, "body": fresh})
+
+
+def _incident(fields: Any) -> Incident:
+    return Incident(**fields | {"rules": tuple(fields["rules"])})
