@@ -27,7 +27,7 @@ from core.ports import Adapter, Delivery, Ledger, Receipt, Store, Webhook
 _TOKEN = "access-token-of-the-app"  # noqa: S105 - invented
 SECRETS: tuple[str, ...] = (APP_SECRET, _TOKEN, *(secret for w in WIRES.values() for secret in (w.token, w.aes_key)))
 QUICK = 5_000
-_READ = (200, 400)
+_READ = (200, 400, 413)  # 413 where it grew beyond what any of WeCom's is
 _POLL_EVERY = 0.2  # seconds
 
 # How many of all there are, what is done to them, and whether anything may come of it.

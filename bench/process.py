@@ -75,6 +75,7 @@ class ServerProcess:
             "PYTHONPATH": str(_ROOT),
             "PARLEY_DATA_DIR": str(self._folder / "var"),
             "PARLEY_SERVER__PORT": str(self.port),
+            "PARLEY_CACHE__ENABLED": "false",  # questions are few here, and each is to be answered
             **self._settings,
         }
 

@@ -31,10 +31,12 @@ database = typer.Typer(no_args_is_help=True, help="Look after the database. · �
 demo = typer.Typer(no_args_is_help=True, help="The bundled demo model. · 内置演示模型。")
 slack = typer.Typer(no_args_is_help=True, help="Set up Slack. · 设置 Slack 接入。")
 teams = typer.Typer(no_args_is_help=True, help="Set up Teams. · 设置 Teams 接入。")
+moderation = typer.Typer(no_args_is_help=True, help="See what moderation found. · 查看审核记录。")
 model = typer.Typer(no_args_is_help=True, help="Fetch and choose models. · 下载并选择模型。")
 app.add_typer(database, name="db")
 app.add_typer(model, name="model")
 app.add_typer(demo, name="demo")
+app.add_typer(moderation, name="moderation")
 app.add_typer(slack, name="slack")
 app.add_typer(teams, name="teams")
 
@@ -104,6 +106,33 @@ def upgrade(config: ConfigFile = None) -> None:
 
     settings = _load(config)
     _or_explain(lambda: screen.print(say("db_upgraded", version=upgrade_database(settings, screen))))
+
+
+@moderation.command(help="The newest hits, and what those say who were refused. · 最近的命中与申诉。")
+def hits(
+    config: ConfigFile = None,
+    appealed: Annotated[
+        bool, typer.Option("--appealed", help="Those appealed against alone. · 只看有申诉的。")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="So many at most. · 最多条数。")] = 20,
+) -> None:
+    from bot.moderation import desk
+
+    settings = _load(config)
+
+    def show() -> None:
+        for line in asyncio.run(desk.hits(settings, screen.print, appealed=appealed, limit=limit)):
+            typer.echo(line)
+
+    _or_explain(show)
+
+
+@moderation.command("test", help="What the rules say of a text. · 用规则检查一段文字。")
+def weigh(text: Annotated[str, typer.Argument(help="The text. · 文字。")], config: ConfigFile = None) -> None:
+    from bot.moderation import desk
+
+    settings = _load(config, must_do=False)
+    _or_explain(lambda: typer.echo("\n".join(desk.judged(settings, text))))
 
 
 @demo.command(help="Make the demo model from its corpus. · 用语料训练演示模型。")

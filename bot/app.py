@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, cast
 from aiohttp import web
 
 from adapters.console import LOOPBACK_NAMES, ConsoleAdapter, ConsoleSettings
+from bot.cache import open_cache
 from bot.config import Config, Settings
 from bot.engines import asked_for, make_engine, models_of
 from bot.extras import lacks
+from bot.moderation import open_moderation
 from bot.telemetry import PrometheusMetrics
 from bot.texts import say
 from bot.web import make_app, metrics_route
@@ -37,6 +39,7 @@ from core.turn import compose
 if TYPE_CHECKING:
     from adapters.slack import SlackAdapter
     from adapters.teams import TeamsAdapter
+    from adapters.wecom import App, CallbackBot, SocketBot
 
 log = logging.getLogger(__name__)
 
@@ -142,8 +145,10 @@ async def _wire(
     settings = config.settings
     terms = settings.terms()
     adapters: dict[str, Adapter] = {door.name: door for door in doors}
-    answer = compose([*_route(engine, terms)], answer_with(engine))
-    hall = Hall(store, adapters, engine, answer, metrics, settings.who_may(), terms)
+    moderation = open_moderation(config, store, metrics, stack)
+    cache = await open_cache(config, store, engine, metrics, stack, is_screened=bool(moderation))
+    answer = compose([*moderation, *_route(engine, terms), *cache], answer_with(engine))
+    hall = Hall(store, adapters, engine, answer, metrics, settings.who_may(), terms, keepers=cache)
     house = House(config, store, engine, metrics, adapters, DialogManager(hall))
     if settings.console.enabled:
         adapters["console"] = ConsoleAdapter(
@@ -155,6 +160,9 @@ async def _wire(
     if settings.teams.enabled:
         adapters["teams"] = teams = _teams_door(config, store, metrics)
         stack.push_async_callback(teams.close)
+    for door in _wecom_doors(config, store, metrics):
+        adapters[door.name] = door
+        stack.push_async_callback(door.close)
     return house
 
 
@@ -176,6 +184,19 @@ def _teams_door(config: Config, store: Store, metrics: Metrics) -> "TeamsAdapter
             raise
         raise Misconfigured(say("config_teams_package")) from None
     return teams_door(config, store, metrics)
+
+
+def _wecom_doors(config: Config, store: Store, metrics: Metrics) -> "Sequence[SocketBot | CallbackBot | App]":
+    wecom = config.settings.wecom
+    if not (wecom.bot.enabled or wecom.app.enabled):
+        return ()
+    try:
+        from bot.wecom import wecom_doors
+    except ModuleNotFoundError as error:
+        if not lacks("wecom", error):
+            raise
+        raise Misconfigured(say("config_wecom_package")) from None
+    return wecom_doors(config, store, metrics)
 
 
 def _route(engine: Engine, terms: Terms) -> Iterator[Route]:

@@ -23,7 +23,7 @@ from core.errors import Misconfigured, ParleyError
 from core.store.keys import Keys
 from core.store.schema import current, head
 
-_CHANNELS = ("console", "slack", "teams", "wecom")
+_CHANNELS = ("console", "slack", "teams", "wecom", "wecom-app")
 # What has a line of its own below, which says the same.
 _OWN_LINES = ("production", "slack")
 _UNBOUND = {errno.EADDRNOTAVAIL: ("fault", "serve_no_address"), errno.EACCES: ("fault", "serve_closed_port")}
@@ -52,7 +52,7 @@ async def examine(config: Config, screen: Console, *, production: bool) -> int:
         _address(config),
         *await _slack(config),
         *await _teams(config),
-        *_channels(),
+        *await _wecom(config),
     ]
     table = Table(box=None, show_header=False, pad_edge=False)
     for finding in findings:
@@ -242,6 +242,16 @@ async def _teams(config: Config) -> list[Finding]:
     return [Finding(finding.kind, "teams", finding.say(language)) for finding in found]
 
 
-def _channels() -> Iterator[Finding]:
-    for name in _CHANNELS[3:]:
-        yield Finding("hint", name, say("check_channel", name=name))
+async def _wecom(config: Config) -> list[Finding]:
+    """What WeCom itself says of the bot and the app."""
+    wecom = config.settings.wecom
+    if not (wecom.bot.enabled or wecom.app.enabled):
+        return [Finding("hint", "wecom", say("check_wecom_off"))]
+    try:
+        from bot.wecom import wecom_findings
+    except ModuleNotFoundError as error:
+        if not lacks("wecom", error):
+            raise
+        return [Finding("fault", "wecom", say("config_wecom_package"))]
+    language = operator_language()
+    return [Finding(finding.kind, door, finding.say(language)) for door, finding in await wecom_findings(config)]

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Literal, get_origin
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -24,8 +25,9 @@ DEFAULT_FILE = Path("app.yaml")
 
 _ORIGIN = re.compile(r"https?://[^/\s]+", re.IGNORECASE)
 _SERVER = re.compile(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", re.IGNORECASE)
+_SOCKET = re.compile(r"wss?://[^\s/?#@]+(/[^\s?#]*)?")
 _PUBLIC = re.compile(r"https://[^/@?#\s]+(/[^@?#\s]*)?", re.IGNORECASE)
-_WEBHOOK = re.compile(r"/channels/[a-z]+(/|$)")
+_WEBHOOK = re.compile(r"/channels/[a-z-]+(/|$)")
 _COMMAND = re.compile(r"/[a-z0-9_-]{1,31}")
 _SLACK_SECRETS = (
     "PARLEY_SLACK_SIGNING_SECRET",
@@ -34,7 +36,16 @@ _SLACK_SECRETS = (
     "PARLEY_SLACK_CLIENT_SECRET",
     "PARLEY_SLACK_CONFIG_TOKEN",
 )
+_WECOM_SECRETS = (
+    "PARLEY_WECOM_BOT_SECRET",
+    "PARLEY_WECOM_BOT_TOKEN",
+    "PARLEY_WECOM_BOT_AES_KEY",
+    "PARLEY_WECOM_APP_SECRET",
+    "PARLEY_WECOM_APP_TOKEN",
+    "PARLEY_WECOM_APP_AES_KEY",
+)
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_AES_KEY = re.compile(r"[0-9A-Za-z+/]{43}")
 _SECRETS = (
     "DATABASE_URL",
     "PARLEY_KEYS",
@@ -42,6 +53,8 @@ _SECRETS = (
     "PARLEY_ENGINE_KEY",
     *_SLACK_SECRETS,
     "PARLEY_TEAMS_APP_PASSWORD",
+    *_WECOM_SECRETS,
+    "PARLEY_MODERATION_KEY",
 )
 
 
@@ -126,6 +139,49 @@ class TurnSettings(_Section):
     draft_seconds: float = Field(0.5, gt=0, le=10)
 
 
+class CacheSettings(_Section):
+    enabled: bool = True
+    hours: float = Field(24, gt=0, le=24 * 365)
+    near: bool = False
+    cosine: float = Field(0.92, ge=0, le=1)
+    embedder: str = Field("ngrams", min_length=1)
+
+
+PersonalAction = Literal["mask", "flag", "refuse", "none"]
+
+
+class PersonalSettings(_Section):
+    identity: PersonalAction = "mask"
+    mobile: PersonalAction = "mask"
+    card: PersonalAction = "mask"
+    email: PersonalAction = "mask"
+    key: PersonalAction = "mask"
+    private_key: PersonalAction = "mask"
+
+
+class OpenAiModerationSettings(_Section):
+    enabled: bool = False
+    fail: Literal["closed", "open"] = "closed"
+    url: str = "https://api.openai.com/v1"
+    model: str = Field("omni-moderation-latest", min_length=1)
+    seconds: float = Field(5, gt=0, le=60)
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if not _SERVER.fullmatch(url):
+            raise ValueError(say("config_api_url", name=url.rpartition("@")[2]))
+        return url.rstrip("/")
+
+
+class ModerationSettings(_Section):
+    enabled: bool = True
+    defaults: bool = True
+    rules: tuple[Path, ...] = ()
+    personal: PersonalSettings = PersonalSettings()
+    openai: OpenAiModerationSettings = OpenAiModerationSettings()
+
+
 class ConsoleChannelSettings(_Section):
     enabled: bool = True
     allowed_hosts: tuple[str, ...] = ()
@@ -164,6 +220,14 @@ def _public(url: str) -> str:
         raise ValueError(say("config_public_url", name=url.rpartition("@")[2]))
     if found := _WEBHOOK.search(url):
         raise ValueError(say("config_public_url_path", base=url[: found.start()], path=found[0].rstrip("/")))
+    return url.rstrip("/")
+
+
+def _private(url: str) -> str:
+    """An address that a secret is sent to: over TLS, or on this machine. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme.lower() not in ("https", "wss") and not is_loopback(parts.hostname or ""):
+        raise ValueError(say("config_plain_url", name=url))
     return url.rstrip("/")
 
 
@@ -233,6 +297,45 @@ class TeamsChannelSettings(_Section):
         return url.rstrip("/")
 
 
+class WecomBotSettings(_Section):
+    enabled: bool = False
+    id: str = ""
+    name: str = ""
+    socket_url: str = "wss://openws.work.weixin.qq.com"
+
+    @field_validator("socket_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if not _SOCKET.fullmatch(url):
+            raise ValueError(say("config_socket_url", name=url.rpartition("@")[2]))
+        return _private(url)
+
+
+class WecomAppSettings(_Section):
+    enabled: bool = False
+    corp_id: str = ""
+    agent_id: int = Field(0, ge=0)
+    api_url: str = "https://qyapi.weixin.qq.com"
+
+    @field_validator("api_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if not _SERVER.fullmatch(url):
+            raise ValueError(say("config_api_url", name=url.rpartition("@")[2]))
+        return _private(url)
+
+
+class WecomChannelSettings(_Section):
+    public_url: str = ""
+    bot: WecomBotSettings = WecomBotSettings()
+    app: WecomAppSettings = WecomAppSettings()
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_public(cls, url: str) -> str:
+        return _public(url)
+
+
 class AccessRule(_Section):
     workspaces: frozenset[str] = frozenset()
     channels: frozenset[str] = frozenset()
@@ -257,9 +360,12 @@ class Settings(BaseSettings):
     remote: RemoteSettings = RemoteSettings()
     answers: AnswerSettings = AnswerSettings()
     turns: TurnSettings = TurnSettings()
+    moderation: ModerationSettings = ModerationSettings()
+    cache: CacheSettings = CacheSettings()
     console: ConsoleChannelSettings = ConsoleChannelSettings()
     slack: SlackChannelSettings = SlackChannelSettings()
     teams: TeamsChannelSettings = TeamsChannelSettings()
+    wecom: WecomChannelSettings = WecomChannelSettings()
     access: Mapping[str, AccessRule] = Field(default_factory=dict)
 
     @classmethod
@@ -303,6 +409,13 @@ class HouseSecrets:
     slack_client_secret: str | None = field(default=None, repr=False)
     slack_config_token: str | None = field(default=None, repr=False)
     teams_app_password: str | None = field(default=None, repr=False)
+    wecom_bot_secret: str | None = field(default=None, repr=False)
+    wecom_bot_token: str | None = field(default=None, repr=False)
+    wecom_bot_aes_key: str | None = field(default=None, repr=False)
+    wecom_app_secret: str | None = field(default=None, repr=False)
+    wecom_app_token: str | None = field(default=None, repr=False)
+    wecom_app_aes_key: str | None = field(default=None, repr=False)
+    moderation_key: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,6 +496,8 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
                 yield "production", say(f"config_missing_{name.lower()}")
     if settings.engine.backend == "remote" and not settings.remote.urls:
         yield "remote", say("config_no_servers")
+    if settings.moderation.openai.enabled and not secrets.moderation_key:
+        yield "moderation", say("config_moderation_key")
     console = settings.console
     if console.enabled and not settings.server.is_loopback and not console.tokens:
         yield "console", say("config_open_door", host=settings.server.host)
@@ -393,6 +508,8 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
             yield "slack", say(name)
     if settings.teams.enabled and (problem := _teams_problem(settings)):
         yield "teams", say(problem)
+    for name in _wecom_problems(settings, secrets):
+        yield "wecom", say(name)
     if settings.server.metrics_host and not is_loopback(settings.server.metrics_host) and not secrets.metrics_token:
         yield "server", say("config_open_metrics", host=settings.server.metrics_host)
 
@@ -420,8 +537,32 @@ def _teams_problem(settings: Settings) -> str:
     return "" if settings.server.is_loopback else "config_teams_dev"
 
 
+def _wecom_problems(settings: Settings, secrets: HouseSecrets) -> Iterator[str]:
+    """What keeps the WeCom doors from opening."""
+    bot, app = settings.wecom.bot, settings.wecom.app
+    if bot.enabled:
+        if not bot.id:
+            yield "config_wecom_bot_id"
+        if not (secrets.wecom_bot_secret or (secrets.wecom_bot_token and secrets.wecom_bot_aes_key)):
+            yield "config_wecom_bot_secret"
+        if not secrets.wecom_bot_secret and secrets.wecom_bot_aes_key and not _is_aes_key(secrets.wecom_bot_aes_key):
+            yield "config_wecom_bot_key"
+    if app.enabled:
+        if not (app.corp_id and app.agent_id):
+            yield "config_wecom_app_id"
+        if not (secrets.wecom_app_secret and secrets.wecom_app_token and secrets.wecom_app_aes_key):
+            yield "config_wecom_app_secret"
+        elif not _is_aes_key(secrets.wecom_app_aes_key):
+            yield "config_wecom_app_key"
+
+
+def _is_aes_key(text: str) -> bool:
+    """Whether it has the form of an EncodingAESKey (developer.work.weixin.qq.com, document 90238)."""
+    return bool(_AES_KEY.fullmatch(text))
+
+
 def _secret(name: str) -> str | None:
-    if value := os.environ.get(name):
+    if value := os.environ.get(name, "").strip():  # as a file's: a copied space would make every signature a wrong one
         return value
     if not (file := os.environ.get(f"{name}_FILE")):
         return None

@@ -1,8 +1,10 @@
 """What is installed only where it is wanted: the extras of pyproject.toml."""
 
 _PACKAGES = {
+    "cache": frozenset({"faiss", "numpy"}),
     "slack": frozenset({"slack_bolt", "slack_sdk"}),
     "teams": frozenset({"botbuilder", "botframework"}),
+    "wecom": frozenset({"defusedxml"}),
 }
 
 

@@ -16,6 +16,8 @@ from bot.texts import say
 from core.errors import Misconfigured
 
 _BESIDES = ("*.json", "*.jinja", "*.model", "*.txt", "*.md", "LICENSE*")
+POOLING = "1_Pooling/config.json"
+"""What an embedder has in a folder of its own: how the vectors of the words become one of the text."""
 _FETCHED = ".fetched"
 """Which version of each file lies in the folder: a line with its identity and its name for each."""
 
@@ -69,7 +71,7 @@ def _wanted(files: list[File]) -> Iterator[File]:
     """
     has_safe = any(fnmatch(file.name, "*.safetensors") for file in files)
     patterns = (*_BESIDES, "*.safetensors" if has_safe else "pytorch_model*.bin")
-    top = (file for file in files if "/" not in file.name)
+    top = (file for file in files if "/" not in file.name or file.name == POOLING)
     wanted = (file for file in top if any(fnmatch(file.name, pattern) for pattern in patterns))
     yield from sorted(wanted, key=lambda file: (file.name == "config.json", file.size))
 
@@ -111,6 +113,7 @@ def _fetch_one(name: str, revision: str, file: File, folder: Path) -> None:
     if file.sha256 and _sha256(part) != file.sha256:
         part.unlink()
         raise Damaged(file.name)
+    (folder / file.name).parent.mkdir(exist_ok=True)
     part.replace(folder / file.name)
 
 

@@ -69,7 +69,7 @@ def installed(config: Config) -> Iterator[tuple[str, Path, int]]:
     """Name, folder and size in bytes of every model on this machine."""
     yield DEMO, demo_folder(), size(demo_folder())
     root = models_folder(config)
-    folders = sorted(found.parent for found in root.glob("**/config.json"))
+    folders = sorted(found.parent for found in root.glob("**/config.json") if found.parent.name != "1_Pooling")
     yield from ((str(folder.relative_to(root)), folder, size(folder)) for folder in folders)
     for chosen in _chosen(config):
         if isinstance(chosen, Path) and chosen not in (demo_folder(), *folders):

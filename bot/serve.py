@@ -69,11 +69,22 @@ async def serve(config: Config, screen: Console) -> None:
             if settings.slack.enabled and not config.secrets.slack_app_token:  # a socket has a line of its own
                 public = settings.slack.public_url or url.rstrip("/")
                 screen.print(say("serve_slack", url=f"{public}/channels/slack"), markup=False)
+            for name, callback in _wecom_callbacks(config):
+                screen.print(say(name, url=callback), markup=False)
             gc.collect()
             gc.freeze()  # what stays for good: looking through all of torch again and again would hold the loop up
             await ended.wait()
             if house.manager.active:
                 screen.print(say("serve_stopping", count=house.manager.active))
+
+
+def _wecom_callbacks(config: Config) -> Iterator[tuple[str, str]]:
+    """Where WeCom calls back, each with the name of the sentence that says so; the long connection needs nothing."""
+    wecom, public = config.settings.wecom, config.settings.wecom.public_url or "https://…"
+    if wecom.bot.enabled and not config.secrets.wecom_bot_secret:
+        yield "serve_wecom", f"{public}/channels/wecom"
+    if wecom.app.enabled:
+        yield "serve_wecom_app", f"{public}/channels/wecom-app"
 
 
 @contextmanager

@@ -15,8 +15,9 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 1.25, 1.5, 1.75, 2, 2.2
 
 _COUNTERS = {
     "events": (
-        "Events, by what became of them: new, repeated; turned away: not_stored (the database), refused (the channel "
-        "does not say who asks or who we are), unsigned (not the channel's own, or not as it was signed).",
+        "Events, by what became of them: new, repeated; turned away: not_stored (the database), lost (the same, "
+        "and the person has to send it again), refused (the channel does not say who asks or who we are), unsigned "
+        "(not the channel's own, or not as it was signed).",
         ("channel", "outcome"),
     ),
     "turns": ("Turns ended, by their final state.", ("channel", "state")),
@@ -34,11 +35,27 @@ _COUNTERS = {
         ("channel",),
     ),
     "deliveries_repeated": ("Messages sent again, with a mark: the first may have arrived, or not.", ("channel",)),
+    "cache": (
+        "Questions, by what the answer cache had for them: hit, near, miss, unfit (theirs alone); and answers offered "
+        "to it: kept, not_kept.",
+        ("outcome",),
+    ),
+    "extras_dropped": ("Pictures and sources of answers, too many to be kept for another try.", ("channel",)),
+    "moderation_hits": (
+        "What moderation found, by where (question, thread, answer, thought), category and what was done.",
+        ("where", "category", "action"),
+    ),
+    "moderation_failures": (
+        "What kept moderation from its work: rules (a file that is wrong), slow_pattern, judge (not reached).",
+        ("kind",),
+    ),
+    "moderation_appeals": ("Refusals that somebody said were wrong.", ("channel",)),
     "delivery_failures": ("Deliveries that failed and were tried again or given up.", ("channel", "error")),
 }
 _HISTOGRAMS = {
     "intake_seconds": ("From the arrival of an event until it is stored.", ("channel",)),
     "engine_first_token_seconds": ("From asking an engine until its first word.", ("engine",)),
+    "moderation_seconds": ("Reading a question by the rules, before anybody answers it.", ()),
     "turn_seconds": ("From the storing of a question until its answer is final.", ("channel",)),
 }
 _GAUGES = {

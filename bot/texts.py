@@ -73,6 +73,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "或删去这些名称。",
     ),
     "config_section": ("must be a section with settings of its own below it.", "必须是一个小节，设置写在它的下面。"),
+    "config_moderation_key": (
+        "moderation.openai needs PARLEY_MODERATION_KEY, the key that the moderation service asks for.",
+        "moderation.openai 需要 PARLEY_MODERATION_KEY，即审核服务所要求的密钥。",
+    ),
     "config_one_of": ("must be one of {choices}.", "必须是以下之一：{choices}。"),
     "config_ge": ("must be {bound:g} or more.", "必须大于或等于 {bound:g}。"),
     "config_le": ("must be {bound:g} or less.", "必须小于或等于 {bound:g}。"),
@@ -118,6 +122,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "config_api_url": (
         "must be a web address such as the one that app.yaml came with; {name} is none.",
         "必须是网址，例如 app.yaml 原有的那个；{name} 不是。",
+    ),
+    "config_socket_url": (
+        "must be a ws:// or wss:// address such as the one that app.yaml came with; {name} is none.",
+        "必须是 ws:// 或 wss:// 地址，例如 app.yaml 原有的那个；{name} 不是。",
+    ),
+    "config_plain_url": (
+        "must begin with https:// or wss://, for a secret is sent there; {name} does not.",
+        "必须以 https:// 或 wss:// 开头，因为会向它发送密钥；{name} 不是。",
     ),
     "config_slack_secret": (
         "Slack is switched on, but neither PARLEY_SLACK_APP_TOKEN (Socket Mode) nor PARLEY_SLACK_SIGNING_SECRET (HTTP) "
@@ -174,9 +186,54 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "teams.dev is true and teams.app_id is empty, so nobody is verified; then server.host must be 127.0.0.1.",
         "teams.dev 为 true 且 teams.app_id 为空，任何请求都不会被验证；此时 server.host 必须是 127.0.0.1。",
     ),
+    "config_cache_package": (
+        "cache.near needs packages that are not installed. Say: pip install -c constraints.txt -e '.[cache]'",
+        "cache.near 需要尚未安装的软件包。请执行：pip install -c constraints.txt -e '.[cache]'",
+    ),
     "config_teams_package": (
         "The Teams channel needs a package that is not installed: pip install -c constraints.txt -e '.[teams]'.",
         "Teams 频道需要的软件包没有安装：pip install -c constraints.txt -e '.[teams]'。",
+    ),
+    "config_wecom_bot_id": (
+        "wecom.bot.enabled is true, and wecom.bot.id is not set. Copy the Bot ID from the bot's page in WeCom "
+        "(智能机器人, API mode) into app.yaml; docs/wecom.md has every step.",
+        "wecom.bot.enabled 为 true，但没有设置 wecom.bot.id。请从企业微信“智能机器人”的 API 模式页面复制 Bot ID 到 "
+        "app.yaml；完整步骤见 docs/wecom.zh.md。",
+    ),
+    "config_wecom_bot_secret": (
+        "wecom.bot.enabled is true, but neither PARLEY_WECOM_BOT_SECRET (long connection) nor both of "
+        "PARLEY_WECOM_BOT_TOKEN and PARLEY_WECOM_BOT_AES_KEY (URL callback) are set. They stand on the bot's page in "
+        "WeCom; docs/wecom.md has every step.",
+        "wecom.bot.enabled 为 true，但既没有设置 PARLEY_WECOM_BOT_SECRET（长连接），也没有同时设置 "
+        "PARLEY_WECOM_BOT_TOKEN 和 PARLEY_WECOM_BOT_AES_KEY（URL 回调）。它们都在企业微信的机器人页面上；"
+        "完整步骤见 docs/wecom.zh.md。",
+    ),
+    "config_wecom_bot_key": (
+        "PARLEY_WECOM_BOT_AES_KEY is not an EncodingAESKey, which has 43 letters and digits. Copy it once more from "
+        "the bot's page in WeCom.",
+        "PARLEY_WECOM_BOT_AES_KEY 不是 EncodingAESKey（43 位字母和数字）。请从企业微信的机器人页面重新复制。",
+    ),
+    "config_wecom_app_id": (
+        "wecom.app.enabled is true, and wecom.app.corp_id or wecom.app.agent_id is not set. The first stands under "
+        "我的企业 (My Company), the second on the app's page in the admin console; docs/wecom.md has every step.",
+        "wecom.app.enabled 为 true，但没有设置 wecom.app.corp_id 或 wecom.app.agent_id。前者在管理后台“我的企业”中，"
+        "后者在应用详情页；完整步骤见 docs/wecom.zh.md。",
+    ),
+    "config_wecom_app_secret": (
+        "wecom.app.enabled is true, and PARLEY_WECOM_APP_SECRET, PARLEY_WECOM_APP_TOKEN and PARLEY_WECOM_APP_AES_KEY "
+        "are not all set. The first is the app's Secret, the others stand under 接收消息 (Receive Messages) on its "
+        "page.",
+        "wecom.app.enabled 为 true，但没有设置全部三项：PARLEY_WECOM_APP_SECRET（应用的 Secret），"
+        "以及应用详情页“接收消息”中的 PARLEY_WECOM_APP_TOKEN 和 PARLEY_WECOM_APP_AES_KEY。",
+    ),
+    "config_wecom_app_key": (
+        "PARLEY_WECOM_APP_AES_KEY is not an EncodingAESKey, which has 43 letters and digits. Copy it once more from "
+        "接收消息 (Receive Messages) on the app's page.",
+        "PARLEY_WECOM_APP_AES_KEY 不是 EncodingAESKey（43 位字母和数字）。请从应用详情页“接收消息”中重新复制。",
+    ),
+    "config_wecom_package": (
+        "The WeCom channel needs a package that is not installed: pip install -c constraints.txt -e '.[wecom]'.",
+        "企业微信频道需要的软件包没有安装：pip install -c constraints.txt -e '.[wecom]'。",
     ),
     "teams_no_app": (
         "teams.app_id is not set, and the package names the bot by it. Copy the Microsoft App ID from Configuration of "
@@ -212,6 +269,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Parley 已就绪：{url}，使用模型 {model}。按 Ctrl+C 停止。",
     ),
     "serve_slack": ("Slack over HTTP at {url}", "Slack 通过 HTTP 发送到 {url}"),
+    "serve_wecom": (
+        "WeCom calls the AI bot back at {url}: this is the URL on the bot's page",
+        "企业微信智能机器人的回调地址是 {url}：请填入机器人页面的 URL",
+    ),
+    "serve_wecom_app": (
+        "WeCom calls the app back at {url}: this is the URL under 接收消息 (Receive Messages) on the app's page",
+        "企业微信自建应用的回调地址是 {url}：请填入应用详情页“接收消息”的 URL",
+    ),
     "serve_address": (
         "{host}:{port} is in use by another program. Stop that one, or choose another port: "
         "PARLEY_SERVER__PORT=8081 parley serve",
@@ -330,11 +395,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "off; docs/slack.md goes from nothing to the first answer",
         "未启用；docs/slack.zh.md 说明从零到第一个回答的步骤",
     ),
+    "check_wecom_off": (
+        "off; docs/wecom.md goes from nothing to the first answer",
+        "未启用；docs/wecom.zh.md 说明从零到第一个回答的步骤",
+    ),
     "check_teams_off": (
         "off; docs/teams.md goes from nothing to the first answer",
         "未启用；docs/teams.zh.md 说明从零到第一个回答的步骤",
     ),
-    "check_channel": ("this release has no {name} channel yet", "本版本还没有 {name} 频道"),
     "check_legend": ("✓ in order  • worth knowing  ✗ to be put right", "✓ 正常  • 提示  ✗ 需要处理"),
     "check_fine": ("Nothing is known to be missing.", "没有发现缺少什么。"),
     "check_fault": ("1 thing needs attention, marked ✗ above.", "有 1 项需要处理，见上面的 ✗。"),
@@ -456,6 +524,9 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "This is larger than {limit} bytes. Please send less at once.",
         "内容超过 {limit} 字节。请减少一次发送的内容。",
     ),
+    "moderation_no_hits": ("Moderation has found nothing.", "审核没有发现任何内容。"),
+    "moderation_clean": ("No rule is hit.", "没有命中任何规则。"),
+    "moderation_appeal": ("    appealed {at}: {comment}", "    申诉 {at}：{comment}"),
     "no_metrics": (
         "The metrics need the header `Authorization: Bearer` with PARLEY_METRICS_TOKEN.",
         "读取指标需要请求头 `Authorization: Bearer` 和 PARLEY_METRICS_TOKEN。",

@@ -6,17 +6,21 @@ from datetime import UTC, datetime, timedelta
 from core.commands import question_of
 from core.hall import Hall
 from core.language import language_of
-from core.message import Author, Command, Deleted, Edited, Feedback, Reply, ReplyId, Source
+from core.message import Author, Command, Deleted, Edited, Feedback, Reply, ReplyId, Source, Verdict
 from core.ports import Claim, Mark, State, Unit
 from core.texts import say
 
 log = logging.getLogger(__name__)
 
 _FEEDBACK_RETRY = timedelta(seconds=2)
+_WRONG = 2  # out of 5; a thumb down is 1
 
 
-async def act(hall: Hall, claim: Claim) -> None:
-    """Does what one control event asks for and ends its row, in one transaction. Raises LeaseLost or NotStored."""
+async def act(hall: Hall, claim: Claim, *, refusal: str = "not_allowed") -> None:
+    """Does what one control event asks for and ends its row, in one transaction. Raises LeaseLost or NotStored.
+
+    `refusal` names what is said to whoever may not, "" where that is nothing.
+    """
     async with hall.store.unit() as unit:
         match claim.event:
             case Feedback() as feedback:
@@ -26,20 +30,38 @@ async def act(hall: Hall, claim: Claim) -> None:
             case Deleted() as deleted:
                 is_finished = await _delete(hall, unit, claim, deleted)
             case Command() as command:
-                is_finished = await _stop(hall, unit, claim, command)
+                is_finished = await _stop(hall, unit, claim, command, refusal)
             case _:
                 is_finished = True
         if is_finished:
             await unit.inbox.finish(claim)
 
 
-async def _stop(hall: Hall, unit: Unit, claim: Claim, command: Command) -> bool:
+async def take_back(hall: Hall, claim: Claim) -> bool:
+    """Does what a deletion may do whoever its author is: takes back their own words, or those that are still to come.
+
+    Whether that was all. Raises LeaseLost or NotStored.
+    """
+    deleted = claim.event
+    if not isinstance(deleted, Deleted):
+        return False
+    async with hall.store.unit() as unit:
+        if await unit.threads.erase(deleted.thread, deleted.message_id, deleted.author):
+            await unit.inbox.mark(Mark.ERASE, thread=deleted.thread, message_id=deleted.message_id)
+        elif not await unit.threads.forestall(claim):
+            return False
+        await unit.inbox.finish(claim)
+    return True
+
+
+async def _stop(hall: Hall, unit: Unit, claim: Claim, command: Command, refusal: str) -> bool:
     if not hall.access.allows(command.author, command.thread):
-        await _answer(hall, unit, claim, command, "not_allowed", State.REFUSED)
+        if refusal:
+            await _answer(hall, unit, claim, command, refusal, State.REFUSED)
         return True
     whose: Author | None = None if hall.access.is_admin(command.author) else command.author
     which = ReplyId(command.args) if command.args else None
-    if not await unit.inbox.mark(Mark.STOP, thread=command.thread, author=whose, reply=which):
+    if not await unit.inbox.mark(Mark.STOP, thread=command.thread, author=whose, reply=which, before=claim):
         await _answer(hall, unit, claim, command, "nothing_to_stop")
     return True
 
@@ -91,9 +113,21 @@ async def _rate(hall: Hall, unit: Unit, claim: Claim, feedback: Feedback) -> boo
         return True
     if await _may_rate(hall, unit, feedback.author, reply):
         await unit.ratings.record(feedback)
+        await _appeal(hall, unit, feedback, reply)
+        if feedback.score is not None and feedback.score <= _WRONG:  # nobody else is given this answer
+            await unit.cached.block(reply.id)
         score = "none" if feedback.score is None else str(feedback.score)
         hall.metrics.count("feedback", channel=feedback.author.adapter, score=score)
     return True
+
+
+async def _appeal(hall: Hall, unit: Unit, feedback: Feedback, reply: Reply) -> None:
+    """A thumb down on their own refusal says that it was wrong."""
+    is_down = feedback.score is not None and feedback.score <= _WRONG
+    if is_down and reply.verdict is Verdict.REFUSED and reply.asker.is_same_person(feedback.author):
+        comment = "\n".join(filter(None, (feedback.reason, feedback.comment)))
+        if await unit.incidents.appeal(feedback.author, reply.id, comment=comment):
+            hall.metrics.count("moderation_appeals", channel=feedback.author.adapter)
 
 
 async def _may_rate(hall: Hall, unit: Unit, author: Author, reply: Reply) -> bool:

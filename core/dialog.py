@@ -12,8 +12,10 @@ from core.commands import question_in
 from core.delivery import Courier, Feed
 from core.drafting import Drafter
 from core.errors import Busy, EngineError, LeaseLost, Malformed, NotStored, TooLong, trace
+from core.extras import Placed, within_room
 from core.hall import Hall
 from core.history import within_budget
+from core.introduction import Introduction
 from core.language import language_of
 from core.manuscript import Manuscript
 from core.message import (
@@ -29,7 +31,7 @@ from core.message import (
     Source,
     Text,
 )
-from core.ports import Claim, Delivery, Exchange, Mark, State, Unit
+from core.ports import Claim, Delivery, Exchange, Finished, Mark, State, Unit
 from core.reader import read, read_missed, within_context
 from core.reading import EMPTY, Reading, apology
 from core.texts import say
@@ -99,6 +101,7 @@ class Dialog:
         self.ended = asyncio.Event()
         self._hall = hall
         self._event = event
+        self._refusal = Sentence("not_allowed", State.REFUSED)
         # What was to be redone is being redone: the claimed event has the new text already.
         self._mark: Mark | None = None if claim.mark is Mark.REDO else claim.mark
         self._is_lost = False
@@ -111,6 +114,13 @@ class Dialog:
     @property
     def _is_hopeless(self) -> bool:
         return self.claim.failures >= self._hall.terms.max_attempts
+
+    def meet(self, introduction: Introduction) -> None:
+        """Who asks became known."""
+        self.claim = introduction.claim
+        self._event = replace(self._event, author=introduction.claim.event.author)
+        name = introduction.refusal
+        self._refusal = replace(self._refusal, name=name or self._refusal.name, is_silent=not name)
 
     def obey(self, mark: Mark) -> None:
         """The control lane wants something of this turn."""
@@ -178,7 +188,9 @@ class Dialog:
         earlier = await self._earlier(unit)
         place = earlier.question.thread if earlier else self._event.thread
         if not self._hall.access.allows(self._event.author, place):
-            return Sentence("not_allowed", State.REFUSED)
+            if self._refusal.is_silent:  # what was not said to us is not kept
+                await unit.threads.erase(self._event.thread, self._event.id)
+            return self._refusal
         if self._mark is Mark.STOP:
             return Sentence("stopped", State.STOPPED)
         if self._mark is Mark.ERASE:
@@ -196,10 +208,18 @@ class Dialog:
                 return await self._reroute(unit, command)
             case CommandName.REGENERATE:
                 return await self._regenerate(unit, earlier)
+            case CommandName.APPEAL:
+                return await self._appeal(unit, command)
             case CommandName.CONFIRM:
                 return Sentence("nothing_to_confirm")
             case _:
                 return Sentence("help")
+
+    async def _appeal(self, unit: Unit, command: Command) -> Plan:
+        if not await unit.incidents.appeal(command.author, command.thread, comment=command.args):
+            return Sentence("nothing_to_appeal")
+        self._hall.metrics.count("moderation_appeals", channel=command.thread.adapter)
+        return Sentence("appealed")
 
     async def _reroute(self, unit: Unit, command: Command) -> Plan:
         """`/code` switches the thread; `/code some question` also answers the question."""
@@ -385,28 +405,45 @@ class Dialog:
 
     async def _finish(self, delivery: Delivery, courier: Courier, state: State) -> bool:
         """Final text, end of the inbox row and readiness of the outbox row, at once; whether the courier goes on."""
-        reply = self._manuscript.fill(delivery.reply)
+        delivery = replace(delivery, reply=self._manuscript.fill(delivery.reply))
+        extras = self._extras()
         while not self._is_lost:
             # One that has failed already is handed over too: how it ended is written down, and a wait asked for kept.
             has_started = courier.hold()
             try:
-                await self._commit(reply, replace(delivery, reply=reply), state, keep=has_started)
+                await self._commit(delivery, extras, state, keep=has_started)
             except NotStored:
                 await asyncio.sleep(_STORE_RETRY)
             else:
                 self._measure(state)
+                self._offer(delivery.reply, state)
                 return has_started
         raise LeaseLost
 
-    async def _commit(self, reply: Reply, delivery: Delivery, state: State, *, keep: bool) -> None:
+    def _extras(self) -> tuple[Placed, ...]:
+        """What goes with the words, as far as there is room to keep it: the rest is shown by the first try or never."""
+        extras = self._manuscript.extras
+        kept = within_room(extras)
+        if dropped := len(extras) - len(kept):
+            log.warning("reply %s has %d pictures or sources too many to be kept", self.claim.reply_id, dropped)
+            self._hall.metrics.count("extras_dropped", dropped, channel=self._event.thread.adapter)
+        return kept
+
+    async def _commit(self, delivery: Delivery, extras: Sequence[Placed], state: State, *, keep: bool) -> None:
+        reply = delivery.reply
         async with self._hall.store.unit() as unit:
             await unit.replies.save(reply, reasoning=self._manuscript.thought)
             await unit.turns.move(reply.id, state, written=self._manuscript.written, first_text=True)
-            await unit.outbox.ready(delivery, keep=keep)
+            await unit.outbox.ready(delivery, keep=keep, extras=extras)
             if self._is_hopeless:
                 await unit.inbox.bury(self.claim, f"{self.claim.failures} tries came to nothing")
             else:
                 await unit.inbox.finish(self.claim)
+
+    def _offer(self, reply: Reply, state: State) -> None:
+        finished = Finished(reply, state, self._manuscript.written, bool(self._manuscript.extras))
+        for keeper in self._hall.keepers:
+            keeper.offer(finished)
 
     def _measure(self, state: State) -> None:
         channel = self._event.thread.adapter

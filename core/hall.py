@@ -1,13 +1,13 @@
 """What every turn needs to know of the house: who is wired where, and on what terms."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from core.access import Access
 from core.answer import within_context
-from core.ports import Adapter, Engine, Metrics, Model, Store
+from core.ports import Adapter, Engine, Keeper, Metrics, Model, Store
 from core.turn import Answer, SamplingParams
 
 
@@ -35,7 +35,10 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Hall:
-    """Everything a turn is handed. `answer` is the whole line of middlewares around the engine."""
+    """Everything a turn is handed. `answer` is the whole line of middlewares around the engine.
+
+    `keepers` are offered every answer once it is stored.
+    """
 
     store: Store
     adapters: Mapping[str, Adapter]
@@ -44,3 +47,4 @@ class Hall:
     metrics: Metrics
     access: Access = field(default_factory=Access)
     terms: Terms = field(default_factory=Terms)
+    keepers: Sequence[Keeper] = ()

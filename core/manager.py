@@ -9,11 +9,12 @@ from time import monotonic
 from typing import Any
 from uuid import uuid4
 
-from core.control import act
-from core.delivery import Courier, Feed
+from core.control import act, take_back
+from core.delivery import Courier
 from core.dialog import Dialog, Handover
 from core.errors import LeaseLost, NotStored, trace
 from core.hall import Hall
+from core.introduction import Introductions
 from core.message import Command, Message, ReplyId
 from core.ports import Claim, SignalKind
 
@@ -35,6 +36,7 @@ class DialogManager:
     def __init__(self, hall: Hall) -> None:
         self.owner = str(uuid4())
         self._hall = hall
+        self._introductions = Introductions(hall)
         self._dialogs: dict[ReplyId, Dialog] = {}
         self._handovers: dict[ReplyId, Handover] = {}
         self._unclaimed: list[Claim] = []
@@ -164,7 +166,10 @@ class DialogManager:
         if self._is_stopping:
             return False
         claims = await self._claim("control", _CONTROL_BATCH)
-        await asyncio.gather(*(self._control(claim) for claim in claims))
+        waiting = [claim for claim in claims if self._introductions.is_needed(claim.event)]
+        for claim in waiting:  # for its platform, and not before all the others
+            self._start(self._control(claim), f"control {claim.event.author.adapter} {claim.id}")
+        await asyncio.gather(*(self._control(claim) for claim in claims if claim not in waiting))
         return len(claims) == _CONTROL_BATCH
 
     async def _claim_deliveries(self) -> bool:
@@ -176,7 +181,7 @@ class DialogManager:
                 owner=self.owner, doors=self._doors, limit=room, lease=self._hall.terms.lease
             )
         for delivery in deliveries:
-            courier = Courier(self._hall, delivery, Feed.of(delivery))
+            courier = Courier(self._hall, delivery)
             carrying = _carry(courier, self._handovers.get(delivery.reply.id))
             self._see_off(Handover(courier, asyncio.create_task(carrying, name=f"deliver {delivery.reply.id}")))
         return len(deliveries) == room
@@ -275,6 +280,7 @@ class DialogManager:
             if earlier is not None:  # this process's own, whose lease ran out or whose question was edited
                 earlier.lose()
                 await earlier.ended.wait()
+            dialog.meet(await self._introductions.of(dialog.claim))
             handover = await dialog.answer()
         except LeaseLost as lost:
             log.info("turn %s was given up: %s", dialog.claim.reply_id, lost)
@@ -321,11 +327,16 @@ class DialogManager:
 
     async def _control(self, claim: Claim) -> None:
         try:
-            await act(self._hall, claim)
+            if self._introductions.is_needed(claim.event) and await take_back(self._hall, claim):
+                return
+            met = await self._introductions.of(claim)
+            await act(self._hall, met.claim, refusal=met.refusal)
         except LeaseLost:
             pass
-        except NotStored:
+        except (NotStored, asyncio.CancelledError) as error:
             self._unclaimed.append(claim)
+            if isinstance(error, asyncio.CancelledError):
+                raise
         except Exception as error:
             log.error("control event %d failed: %s", claim.id, trace(error))
             await self._bury_or_retry(claim, patience=self._hall.terms.max_attempts)

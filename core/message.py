@@ -179,13 +179,15 @@ class CommandName(StrEnum):
     STOP = "stop"
     REGENERATE = "regenerate"
     CONFIRM = "confirm"
+    APPEAL = "appeal"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(_Event):
     """An order to the assistant: a slash command, a button, or a stop word. `args` is the rest of the line.
 
-    `regenerate` takes a ReplyId (empty: the newest answer of the thread), `confirm` the id of an Ask.
+    `regenerate` takes a ReplyId (empty: the newest answer of the thread), `confirm` the id of an Ask, `appeal` what a
+    person says to their newest refusal in the thread.
     """
 
     name: CommandName
@@ -224,7 +226,9 @@ class Origin(StrEnum):
 class Feedback:
     """A vote on an answer: `score` 1 to 5, a thumb is 5 or 1, None takes it back. A comment adds, it never erases.
 
-    Votes are kept by (reply, author, origin, part); what counts is the person's latest live vote.
+    `reaction` is the platform's own name of the emoji, "" where it is none; each is a vote of its own. Votes are kept
+    by (reply, author, origin, part, reaction); what counts is the person's latest live vote. `return_address` is what
+    the adapter needs to ask who they are, and is not kept with the vote.
     """
 
     lane: ClassVar[str] = "control"
@@ -236,6 +240,8 @@ class Feedback:
     sent_at: datetime
     reason: str = ""
     comment: str = ""
+    reaction: str = ""
+    return_address: Mapping[str, Any] = field(default_factory=dict)
 
 
 Event = Message | Command | Edited | Deleted | Feedback
@@ -259,7 +265,10 @@ class Reasoning:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """All that was said and thought so far is taken back for this."""
+    """All that was said and thought so far is taken back for this, with the pictures, sources and questions in it.
+
+    One of the engine takes back what the engine said: the pictures and sources that others gave stay.
+    """
 
     text: str
     source: Source = Source.MODERATION

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Protocol
 
+from core.extras import Placed
 from core.message import (
     NO_USAGE,
     Attachment,
@@ -71,7 +72,7 @@ class Delivery:
     `reply` carries the final text once `is_ready`; `parts` are the platform messages sent so far and `state` is the
     adapter's own (stream id, sequence, cut points). With parts known, the whole message is replaced, never continued.
     `is_head` tells whether nothing of this thread was undelivered before it at the time of opening or claiming;
-    `failures` are the tries before this one that came to nothing.
+    `failures` are the tries before this one that came to nothing. Whether it `has_extras` is known of a claimed one.
     """
 
     reply: Reply
@@ -83,6 +84,7 @@ class Delivery:
     attempts: int = 1
     owner: str = ""
     failures: int = 0
+    has_extras: bool = False
 
     @property
     def parts(self) -> tuple[PartId, ...]:
@@ -146,6 +148,18 @@ class ReadsThread(Protocol):
         """The last `limit` messages of the thread before this one, oldest first, with names; ours are an assistant's.
 
         Empty where the message begins its thread. Raises ChannelError.
+        """
+        ...
+
+
+class Introduces(Protocol):
+    """A platform that does not say with an event whether its author is a guest, or of another house."""
+
+    async def introduce(self, event: Event) -> Author:
+        """The author, under the same key, with all that the platform says of them.
+
+        Asked before a claimed event acts, and within a second or two. Raises ChannelError where the platform does not
+        say so soon, and Refused where they were not asking us and may not: nothing is said to them then.
         """
         ...
 
@@ -376,11 +390,12 @@ class Inbox(Protocol):
         author: Author | None = None,
         message_id: str | None = None,
         reply: ReplyId | None = None,
+        before: Claim | None = None,
     ) -> int:
         """Marks the running turn of this thread (and author), else the waiting ones; how many.
 
         With `message_id` the turn of that message, or the one that answers it once more; with `reply` the turn of
-        that one.
+        that one; with `before` only turns that were asked for before that event.
         """
         ...
 
@@ -405,12 +420,19 @@ class Outbox(Protocol):
 
     async def is_head(self, reply_id: ReplyId) -> bool: ...
 
-    async def ready(self, delivery: Delivery, *, keep: bool) -> None:
-        """The reply's text is final. With `keep` the owner goes on delivering, else anyone may. Raises LeaseLost."""
+    async def ready(self, delivery: Delivery, *, keep: bool, extras: Sequence[Placed] = ()) -> None:
+        """The reply's text is final. With `keep` the owner goes on delivering, else anyone may. Raises LeaseLost.
+
+        Its `extras` are kept, sealed under the asker's key, until it is delivered or what it answers is erased.
+        """
         ...
 
     async def claim(self, *, owner: str, doors: Collection[str], limit: int, lease: timedelta) -> tuple[Delivery, ...]:
         """Leases ready heads of threads whose lease is free."""
+        ...
+
+    async def extras(self, delivery: Delivery) -> tuple[Placed, ...]:
+        """What a ready reply has besides its text; empty also where that can no longer be opened. Raises LeaseLost."""
         ...
 
     async def renew(self, deliveries: Collection[Delivery], lease: timedelta) -> frozenset[ReplyId]:
@@ -518,7 +540,7 @@ class Vote:
 
 
 class Ratings(Protocol):
-    """Votes on answers, kept by (reply, author, origin, part), with the model version that wrote the answer."""
+    """Votes on answers by (reply, author, origin, part, reaction), with the model version that wrote the answer."""
 
     async def record(self, feedback: Feedback) -> ReplyId | None:
         """Stores the vote; None where its target is unknown (yet). A repeated id changes nothing.
@@ -600,6 +622,125 @@ class Threads(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class CachedAnswer:
+    """An answer kept for whoever asks the same: the question in its canonical form, the words, who wrote them."""
+
+    question: str
+    text: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """Where a kept answer stands, with the vector of its question: what near hits are looked for among."""
+
+    key: str
+    shelf: str
+    question: str
+    vector: Sequence[float]
+    kept_at: datetime
+
+
+class Cached(Protocol):
+    """Finished answers by key, for a while, each sealed under the key of who asked for it.
+
+    They go with their question: where that is edited or erased, so are they.
+    """
+
+    async def find(self, key: str, reply_id: ReplyId) -> CachedAnswer | None:
+        """What is kept under this key and not too old; that this reply is taken from it is written down."""
+        ...
+
+    async def keep(
+        self,
+        key: str,
+        shelf: str,
+        kept: CachedAnswer,
+        reply: Reply,
+        *,
+        lifetime: timedelta,
+        vector: Sequence[float] = (),
+        embedder: str = "",
+    ) -> bool:
+        """Keeps the text of a saved reply, sealed under its asker's key, with the vector its `embedder` made.
+
+        False, and nothing is kept, where the key is blocked or taken, where anybody votes against the reply, or where
+        its question was erased.
+        """
+        ...
+
+    async def block(self, reply_id: ReplyId) -> bool:
+        """Evicts the answer that this reply is, or was taken from; nothing is kept under its key again.
+
+        False where it is neither.
+        """
+        ...
+
+    async def shelved(self, embedder: str, *, since: datetime | None = None) -> tuple[Shelved, ...]:
+        """What is kept with a vector of this embedder, oldest first; with `since`, only what was kept later."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """Something that moderation found in one turn: `where` is question, thread, answer or thought.
+
+    `rules` name what was hit, `excerpt` is what was written there, "" where that was masked. `severity` is 1 to 5,
+    `action` refuse, mask or flag.
+    """
+
+    where: str
+    category: str
+    action: str
+    severity: int = 3
+    rules: tuple[str, ...] = ()
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Appeal:
+    """Somebody says that they were wrongly refused; `comment` is what they say to it, "" where nothing."""
+
+    at: datetime
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An incident as it was kept; `cursor` is where to go on reading."""
+
+    cursor: int
+    at: datetime
+    reply_id: ReplyId
+    asker: Author
+    thread: ThreadId
+    incident: Incident
+    appeal: Appeal | None = None
+
+
+class Incidents(Protocol):
+    """What moderation found, sealed under the asker's key."""
+
+    async def record(self, reply_id: ReplyId, thread: ThreadId, asker: Author, incident: Incident) -> None:
+        """One for each turn, place, category and action: a later try of the turn changes nothing."""
+        ...
+
+    async def appeal(self, asker: Author, target: ReplyId | ThreadId, *, comment: str = "") -> bool:
+        """The asker says that this refusal was wrong: of a reply, or their newest one in a thread; False where none is.
+
+        A later comment takes the place of an earlier one, no comment leaves it.
+        """
+        ...
+
+    async def newest(self, *, limit: int, before: int | None = None, appealed: bool = False) -> tuple[Kept, ...]:
+        """Newest first and older than cursor `before`, on wish those that were appealed against alone.
+
+        Those that can no longer be opened are left out.
+        """
+        ...
+
+
 class Unit(Protocol):
     """One transaction over everything that is stored."""
 
@@ -615,6 +756,10 @@ class Unit(Protocol):
     def ratings(self) -> Ratings: ...
     @property
     def threads(self) -> Threads: ...
+    @property
+    def cached(self) -> Cached: ...
+    @property
+    def incidents(self) -> Incidents: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -798,8 +943,31 @@ class Plugin(Protocol):
     def call(self, turn: Turn, arguments: Mapping[str, Any]) -> Chunks: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An answer as it was stored. `written` is None where no model wrote it; `has_extras` besides its words."""
+
+    reply: Reply
+    state: State
+    written: Written | None
+    has_extras: bool = False
+
+
+class Keeper(Protocol):
+    """Is offered every answer once it is stored, and may keep it."""
+
+    def offer(self, finished: Finished) -> None:
+        """Returns at once and never raises: nobody waits for what is kept."""
+        ...
+
+
 class Embedder(Protocol):
     """Turns texts into vectors of one length."""
+
+    @property
+    def name(self) -> str:
+        """The model and its revision: vectors of two names have nothing to do with each other."""
+        ...
 
     @property
     def dimension(self) -> int: ...

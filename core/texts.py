@@ -7,9 +7,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "- `/code` or `/chat` – prefer the coding or the chat model in this thread\n"
         "- `stop` – stop the answer that is being written\n"
         "- `/regenerate` – answer the last question again\n"
+        "- `/appeal` – say that I was wrong to refuse, in a few words of yours\n"
         "- 👍 or 👎 under an answer – tell me whether it helped\n\n"
-        "Where a message cannot begin with `/`, mention me before it: `@Parley /reset`. After `/parley` leave the "
-        "second `/` out: `/parley reset`.\n\n"
+        "Where a message cannot begin with `/`, mention me before it: `@Parley /reset`. In Slack, after `/parley`, "
+        "leave the second `/` out: `/parley reset`.\n\n"
         "The model and its memory run on this company's own machines. A chat service such as Slack, if you write to me "
         "in one, keeps what is written there as well.",
         "请直接用自己的话提问；我在这个会话里回答，并记得会话里说过的内容。\n\n"
@@ -17,9 +18,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "- `/code` 或 `/chat` – 在这个会话里优先使用代码模型或聊天模型\n"
         "- `停止` – 停止正在写的回答\n"
         "- `/regenerate` – 重新回答上一个问题\n"
+        "- `/appeal` – 认为我不该拒答时，用几句话说明\n"
         "- 回答下方的 👍 或 👎 – 告诉我回答是否有帮助\n\n"
         "如果消息不能以 `/` 开头，请先提及我，再写命令：`@Parley /reset`。"
-        "写在 `/parley` 之后时，不用再加 `/`：`/parley reset`。\n\n"
+        "在 Slack 中写在 `/parley` 之后时，不用再加 `/`：`/parley reset`。\n\n"
         "模型及其记忆都运行在本公司自己的机器上。如果您是在 Slack 等聊天服务中与我对话，写下的内容也会保存在那里。",
     ),
     "reset": (
@@ -37,6 +39,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "(in Slack `@Parley /code`, or `/parley code`).",
         "从现在起，这个会话由聊天模型回答。输入 `/code` 可切换到代码模型"
         "（在 Slack 中是 `@Parley /code` 或 `/parley code`）。",
+    ),
+    "similar": ('Answer to the similar question "{question}":', "相似问题“{question}”的回答："),
+    "ask_again": (
+        "Not what you asked? `/regenerate` has your own question answered.",
+        "不是您要问的？输入 `/regenerate` 可重新回答您自己的问题。",
     ),
     "nothing_to_stop": (
         "None of your questions is being answered here right now, so there is nothing to stop.",
@@ -92,9 +99,39 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "I may not answer here. Please ask your administrator to let this channel or account in.",
         "我不能在这里回答。请联系管理员开放此频道或账号。",
     ),
+    "unknown_author": (
+        "I could not find out whether you may ask here: the chat service does not say. Please try again in a few "
+        "minutes.",
+        "聊天服务没有说明您的身份，我无法确认您是否可以在这里提问。请几分钟后再试。",
+    ),
     "truncated": (
         "The answer was cut at its greatest length. Ask me to go on.",
         "回答因达到最大长度而中断。可以让我继续。",
+    ),
+    "refused_question": (
+        "I don't take this question, because of {category}. If you think that is wrong, press thumbs down under it, "
+        "or send `/appeal` with a few words: an administrator will see it.",
+        "这个问题涉及{category}，我不能回答。如果您认为判断有误，请点击本消息下方的 👎，或发送 `/appeal` 加上简短说明，"
+        "管理员会看到。",
+    ),
+    "refused_answer": (
+        "I took this answer back, because of {category}. If you think that is wrong, press thumbs down under it, "
+        "or send `/appeal` with a few words: an administrator will see it.",
+        "这个回答涉及{category}，已被撤回。如果您认为判断有误，请点击本消息下方的 👎，或发送 `/appeal` 加上简短说明，"
+        "管理员会看到。",
+    ),
+    "unchecked": (
+        "What is asked and answered here is checked first, and that check can't be reached right now. Please ask again "
+        "in a few minutes.",
+        "这里的提问和回答都要先经过检查，而检查服务目前无法连接。请几分钟后再问。",
+    ),
+    "appealed": (
+        "Thank you. An administrator will see that you think this refusal was wrong.",
+        "谢谢。管理员会看到您认为这次拒答有误。",
+    ),
+    "nothing_to_appeal": (
+        "I have refused nothing of yours here, so there is nothing to appeal against.",
+        "我在这里没有拒绝过您的内容，所以没有可申诉的。",
     ),
     "unread_thread": (
         "I could not read what was said in this thread before. Ask me again here, and I try once more.",

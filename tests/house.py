@@ -1,5 +1,6 @@
 """A whole house in this process, on a real database, with an engine that says what it was told to."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,9 +17,14 @@ from tests.server import free_port
 
 @asynccontextmanager
 async def house_with(engine: Engine, folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """Its address, on the loopback interface."""
+    """Its address, on the loopback interface.
+
+    Nothing is screened or answered from the cache, unless a test says so: growing answers arrive as they are written.
+    """
     port = free_port()
     monkeypatch.chdir(folder)
+    for name in ("PARLEY_MODERATION__ENABLED", "PARLEY_CACHE__ENABLED"):
+        monkeypatch.setenv(name, os.environ.get(name, "false"))
     monkeypatch.setenv("PARLEY_SERVER__PORT", str(port))
     monkeypatch.setenv("PARLEY_KEYS", Keys.generate().dump())
     with database() as url:

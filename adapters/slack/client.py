@@ -33,7 +33,7 @@ _REPEATABLE = frozenset(
     {
         "assistant_threads_setStatus", "assistant_threads_setSuggestedPrompts", "auth_test", "bots_info",
         "chat_delete", "chat_stopStream", "chat_update", "conversations_history", "conversations_open",
-        "conversations_replies", "files_info", "reactions_get", "users_info",
+        "conversations_replies", "files_info", "users_info",
     }
 )  # fmt: skip
 

@@ -28,7 +28,7 @@ from adapters.slack.settings import SlackSettings
 from adapters.slack.texts import say, suggestions
 from core.errors import ChannelError, NotStored, Unreadable, trace
 from core.language import language_of
-from core.message import Attachment, Author, Command, Deleted, Event, Feedback, Message, PartId, ThreadId
+from core.message import Attachment, Author, Command, Deleted, Event, Feedback, Message, ThreadId
 from core.ports import Accept, Metrics
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,6 @@ log = logging.getLogger(__name__)
 # Slack waits 3 s for an answer (docs.slack.dev, "The Events API").
 _SECONDS = 2.7
 _FILES_SECONDS = 1.0
-_REACTION_SECONDS = 1.0  # of them for a vote to be complete; without them it still counts
 _THREADS = 50_000
 _EVENTS = 10_000
 _STRANGERS = 1_000
@@ -218,7 +217,7 @@ class Intake:
         if author.is_bot:
             return None
         if isinstance(event, Feedback):
-            return await self._with_what_is_left(replace(event, author=author))
+            return replace(event, author=author)
         if isinstance(event, Message | Command) and not is_addressed and not self._may(author, event.thread):
             return None  # who was not asking us is not told that they may not
         if isinstance(event, Message):
@@ -238,28 +237,6 @@ class Intake:
             return attachments
         known = {each.id: each for each in told}
         return tuple(known.get(each.id, each) for each in attachments)
-
-    async def _with_what_is_left(self, feedback: Feedback) -> Feedback:
-        """Who takes one emoji back may have left another: what stands there now is their vote."""
-        author, target = feedback.author, feedback.target
-        if feedback.score is not None or not isinstance(target, PartId):
-            return feedback
-        try:
-            async with asyncio.timeout(_REACTION_SECONDS):
-                client = await self._clients.of(author.workspace)
-                answer = await client.call(
-                    "reactions_get", patience=0, channel=target.channel, timestamp=target.id, full=True
-                )
-        except (ChannelError, TimeoutError) as error:
-            log.info("what is left of a person's reactions is not known: %s", type(error).__name__)
-            return feedback
-        return replace(feedback, score=self._left(answer.get("message"), author.id))
-
-    def _left(self, message: Any, user: str) -> int | None:
-        reactions = message.get("reactions", ()) if isinstance(message, Mapping) else ()
-        names = (reaction["name"].partition("::")[0] for reaction in reactions if user in reaction.get("users", ()))
-        scores = [self._settings.scores[name] for name in names if name in self._settings.scores]
-        return scores[-1] if scores else None
 
     async def _is_in_known_thread(self, event: Event) -> bool:
         # Nobody can have asked us in a thread that a message only begins: most of what a channel says is such a one.

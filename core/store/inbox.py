@@ -129,12 +129,14 @@ _MARK = f"""
             AND (%(author)s::uuid IS NULL OR author = %(author)s)
             AND (%(message)s::uuid IS NULL OR {_IS_ABOUT.format(row="inbox")})
             AND (%(reply)s::uuid IS NULL OR reply_id = %(reply)s)
+            AND (%(before)s::bigint IS NULL OR id < %(before)s)
             AND (status = 1 OR NOT EXISTS (
                 SELECT FROM inbox running
                 WHERE running.thread = %(thread)s AND running.lane = 'turn' AND running.status = 1
                     AND (%(author)s::uuid IS NULL OR running.author = %(author)s)
                     AND (%(message)s::uuid IS NULL OR {_IS_ABOUT.format(row="running")})
                     AND (%(reply)s::uuid IS NULL OR running.reply_id = %(reply)s)
+                    AND (%(before)s::bigint IS NULL OR running.id < %(before)s)
             ))
         RETURNING reply_id, status
     )
@@ -290,6 +292,7 @@ class PostgresInbox(Room):
         author: Author | None = None,
         message_id: str | None = None,
         reply: ReplyId | None = None,
+        before: Claim | None = None,
     ) -> int:
         vault, row = self._vault, row_id(reply) if reply is not None else None
         if reply is not None and row is None:
@@ -300,6 +303,7 @@ class PostgresInbox(Room):
             "author": vault.person(author) if author else None,
             "message": vault.event(thread.adapter, message_id) if message_id is not None else None,
             "reply": row,
+            "before": before.id if before else None,
             "signal": self._desk.hub.payload_of(SignalKind.MARK),
             "waiting": self._desk.hub.payload_for_all(SignalKind.INBOX, "turn"),
         }

@@ -8,6 +8,7 @@ from core import codec
 from core.errors import Malformed
 from core.message import Author, Edited, Event, Message, ThreadId
 from core.reading import Reading
+from core.store.incidents import forget_words
 from core.store.room import Desk
 from core.store.vault import DAMAGED, Vault
 
@@ -29,6 +30,14 @@ _EARLY = "SELECT author, body FROM messages WHERE id = %(id)s AND is_erased FOR 
 _MAKE_ROOM = "DELETE FROM messages WHERE id = %(id)s"
 # What was thought says again what was asked: where the question changes or goes, it goes too.
 _FORGET = "UPDATE replies SET reasoning = NULL WHERE question = %(id)s AND reasoning IS NOT NULL"
+# An undelivered answer is still shown, in its words alone: what else it has is kept no longer.
+_FORGET_EXTRAS = """
+    UPDATE outbox SET extras = NULL FROM replies
+    WHERE replies.question = %(id)s AND outbox.reply_id = replies.id AND outbox.extras IS NOT NULL
+"""
+
+# Nobody is given the answer to what was asked before.
+_FORGET_CACHED = "DELETE FROM cached WHERE question = %(id)s"
 
 
 async def seal(vault: Vault, author: UUID, row_id: UUID, event: Event) -> bytes:
@@ -87,9 +96,10 @@ def make_room(desk: Desk, row_id: UUID) -> None:
 async def rewrite(
     desk: Desk, row_id: UUID, thread: ThreadId, *, text: str, by: Author | None = None, is_erased: bool = False
 ) -> bool:
-    """Gives a stored message another text, and forgets what was thought about the one it had.
+    """Gives a stored message another text, and forgets what was thought about the one it had, and kept for others.
 
-    With `by`, only a message of that author; False where there is none. What was read with it goes once it is erased.
+    With `by`, only a message of that author; False where there is none. Once it is erased, what was read with it goes,
+    and what its undelivered answer has besides words.
     """
     author = desk.vault.person(by) if by else None
     params = {"id": row_id, "thread": desk.vault.thread(thread), "author": author}
@@ -103,4 +113,8 @@ async def rewrite(
     sealed = await seal(desk.vault, owner, row_id, message)
     desk.tx.later(_WRITE, {"id": row_id, "body": sealed, "is_erased": is_erased})
     desk.tx.later(_FORGET, {"id": row_id})
+    await forget_words(desk, row_id)
+    desk.tx.later(_FORGET_CACHED, {"id": row_id})
+    if is_erased:
+        desk.tx.later(_FORGET_EXTRAS, {"id": row_id})
     return True

@@ -11,9 +11,11 @@ from core.errors import NotStored
 from core.ports import Signal
 from core.store import signals
 from core.store.archive import PostgresArchive
+from core.store.cached import PostgresCached
 from core.store.database import Database
 from core.store.drafts import PostgresDrafts
 from core.store.inbox import PostgresInbox
+from core.store.incidents import PostgresIncidents
 from core.store.keys import Keys
 from core.store.leader import PostgresLeader
 from core.store.lru import Lru
@@ -62,6 +64,14 @@ class PostgresUnit:
     @cached_property
     def threads(self) -> PostgresThreads:
         return PostgresThreads(self._desk)
+
+    @cached_property
+    def incidents(self) -> PostgresIncidents:
+        return PostgresIncidents(self._desk)
+
+    @cached_property
+    def cached(self) -> PostgresCached:
+        return PostgresCached(self._desk)
 
 
 class PostgresStore:
@@ -121,11 +131,11 @@ class PostgresStore:
         return await self._vault.rewrap()
 
     async def purge(self, older_than: timedelta) -> int:
-        """Forgets finished inbox rows of that age, in small bites; how many."""
+        """Forgets finished inbox rows of that age and kept answers that are too old, in small bites; how many."""
         total = 0
         while True:
             async with self.unit() as unit:
-                purged = await unit.inbox.purge(older_than)
+                purged = await unit.inbox.purge(older_than) + await unit.cached.purge(older_than)
             total += purged
             if not purged:
                 return total

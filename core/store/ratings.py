@@ -45,13 +45,13 @@ class Cast(NamedTuple):
     seq: int
     reason: str
     comment: str
+    reaction: str = ""
 
 
 def count(reply: ReplyId, casts: Iterable[Cast]) -> Vote:
     """What one person's votes on one answer come to: the latest live score, the latest reason, every comment."""
     ordered = sorted(casts, key=lambda cast: (cast.sent_at, cast.seq))
-    latest = {(cast.origin, cast.part): cast for cast in ordered}
-    live = [cast for cast in ordered if cast is latest[cast.origin, cast.part] and cast.score is not None]
+    live = _live(ordered)
     reasons = [cast.reason for cast in ordered if cast.reason]
     return Vote(
         reply_id=reply,
@@ -63,6 +63,19 @@ def count(reply: ReplyId, casts: Iterable[Cast]) -> Vote:
     )
 
 
+def _live(ordered: Sequence[Cast]) -> list[Cast]:
+    """Those that no later one of the same place and name has taken the place of, latest last.
+
+    A reaction that was kept without its name gives way to any later one in its place, whatever its name.
+    """
+    live, ended = [], set[tuple[str, UUID | None, str]]()
+    for cast in reversed(ordered):
+        if cast.score is not None and (cast.origin, cast.part, cast.reaction) not in ended:
+            live.append(cast)
+        ended |= {(cast.origin, cast.part, cast.reaction), (cast.origin, cast.part, "")}
+    return live[::-1]
+
+
 class PostgresRatings(Room):
     """`ports.Ratings`."""
 
@@ -72,7 +85,8 @@ class PostgresRatings(Room):
         if reply is None:
             return None
         id_, author = vault.blind("vote", feedback.author.adapter, feedback.id), vault.person(feedback.author)
-        body = {"author": asdict(feedback.author), "reason": feedback.reason, "comment": feedback.comment}
+        said = {name: getattr(feedback, name) for name in ("reason", "comment", "reaction")}
+        body = {"author": asdict(feedback.author), **said}
         params = {
             "id": id_,
             "reply": reply,
@@ -141,5 +155,5 @@ async def _readable(vault: Vault, row: Sequence[Any]) -> Cast | None:
 async def _cast(vault: Vault, row: Sequence[object]) -> Cast:
     id_, author, origin, part, score, model, sent_at, seq, sealed = row
     body = bodies.load(await vault.open("votes", "body", author, id_, sealed))  # type: ignore[arg-type]
-    words = body["reason"], body["comment"]
+    words = body["reason"], body["comment"], body.get("reaction", "")  # which earlier releases did not keep
     return Cast(bodies.author(body["author"]), origin, part, score, model, sent_at, seq, *words)  # type: ignore[arg-type]

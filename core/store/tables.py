@@ -170,6 +170,32 @@ votes = Table(
 )
 Index("votes_reply_id_author", votes.c.reply_id, votes.c.author)
 
+# What moderation found, sealed under the asker's key: `body` says what and where, `appeal` what they say to it.
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("seq", BigInteger, Identity(always=True), nullable=False),
+    Column("reply_id", Uuid, nullable=False),
+    Column("thread", Uuid, nullable=False),
+    Column("asker", Uuid, nullable=False),
+    Column("action", Text, nullable=False),
+    _moment("created_at", nullable=False, server_default=func.now()),
+    _moment("appealed_at"),
+    Column("body", LargeBinary, nullable=False),
+    Column("appeal", LargeBinary),
+)
+Index("incidents_seq", incidents.c.seq, unique=True)
+Index("incidents_reply_id", incidents.c.reply_id)
+Index(
+    "incidents_thread_asker_seq",
+    incidents.c.thread,
+    incidents.c.asker,
+    incidents.c.seq,
+    postgresql_where=text("action = 'refuse'"),
+)
+Index("incidents_appealed", incidents.c.seq, postgresql_where=incidents.c.appealed_at.is_not(None))
+
 # status: 0 waiting, 1 running, 2 done, 3 buried. The text of a message is in `messages`, of anything else in `payload`.
 inbox = Table(
     "inbox",
@@ -202,7 +228,8 @@ Index(
 Index("inbox_waiting", inbox.c.lane, inbox.c.id, postgresql_where=text("status = 0"))
 Index("inbox_running", inbox.c.id, postgresql_where=text("status = 1"))
 
-# status: 0 to be delivered, 3 buried; a delivered row is deleted.
+# status: 0 to be delivered, 3 buried; a delivered row is deleted. `extras` is what a ready answer has besides its text,
+# sealed too, where it has anything: pictures are kept as long as they may have to be shown, and no history reads them.
 outbox = Table(
     "outbox",
     metadata,
@@ -219,6 +246,7 @@ outbox = Table(
     _moment("lease_until"),
     Column("state", LargeBinary),
     Column("reason", LargeBinary),
+    Column("extras", LargeBinary),
     postgresql_with=_CHURNING,
 )
 Index("outbox_undelivered_thread", outbox.c.thread, outbox.c.inbox_id, postgresql_where=text("status = 0"))
@@ -230,4 +258,41 @@ secrets = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("body", LargeBinary, nullable=False),
+)
+
+# Answers kept for whoever asks the same. `key` is a blind index, `question` the message first asked;
+# `body` holds question and answer, `vector` what near hits are looked for by, both sealed under the asker's key.
+cached = Table(
+    "cached",
+    metadata,
+    Column("key", Uuid, primary_key=True),
+    Column("asker", Uuid, nullable=False),
+    Column("question", Uuid, nullable=False),
+    _text("model"),
+    Column("body", LargeBinary, nullable=False),
+    _text("embedder"),
+    Column("vector", LargeBinary),
+    _moment("kept_at", nullable=False, server_default=func.now()),
+    _moment("expires_at", nullable=False),
+)
+Index("cached_question", cached.c.question)
+Index("cached_kept_at_key", cached.c.kept_at, cached.c.key)
+Index("cached_expires_at", cached.c.expires_at)
+
+# Which kept answer a reply is, or was taken from: a vote on any of them evicts it.
+cached_uses = Table(
+    "cached_uses",
+    metadata,
+    Column("reply_id", Uuid, primary_key=True),
+    Column("key", Uuid, nullable=False),
+    _moment("used_at", nullable=False, server_default=func.now()),
+)
+Index("cached_uses_used_at", cached_uses.c.used_at)
+
+# Keys whose answer somebody found wrong; nothing is kept under them again.
+cached_blocks = Table(
+    "cached_blocks",
+    metadata,
+    Column("key", Uuid, primary_key=True),
+    _moment("blocked_at", nullable=False, server_default=func.now()),
 )

@@ -1,6 +1,7 @@
 """What a turn promises, on both stores, with an engine and a door that do as they are told."""
 
 import asyncio
+import logging
 from collections import defaultdict
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
@@ -26,25 +27,31 @@ from core.errors import (
 from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import (
+    Ask,
     Attachment,
     Author,
+    Citation,
     Command,
     CommandName,
     Deleted,
     Edited,
     Feedback,
+    Image,
     Message,
     Origin,
     PartId,
     Replace,
     ReplyId,
+    Screened,
     Source,
+    Sources,
     Text,
     ThreadId,
     Usage,
     Utterance,
+    Verdict,
 )
-from core.ports import Capabilities, Delta, Mark, Model, State
+from core.ports import Capabilities, Delta, Incident, Mark, Model, State
 from core.reading import MAX_FILE, Reading, UnreadFile, Why, apology
 from core.texts import say
 from core.turn import compose
@@ -1273,6 +1280,178 @@ async def test_a_channel_that_asks_to_wait_is_obeyed(house):
     assert len(house.door.deliveries) == 2
 
 
+PICTURE = Image(b"\x89PNG", "image/png", "a boat")
+SOURCES = Sources((Citation("A page", "https://example.com/", "9:00"),))
+ASK = Ask("ask-1", " Shall I go on?")
+
+
+class Gallery(Door):
+    """A platform that shows everything, until its connection is lost. `gate` holds each try up after its last chunk."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_connected = True
+        self.seen = {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def deliver(self, delivery, chunks, ledger):
+        self.deliveries.append(delivery)
+        if self.troubles:
+            self.is_connected = not isinstance(self.troubles[0], DoorLost)
+            raise self.troubles.pop(0)
+        seen = [chunk async for chunk in chunks if isinstance(chunk, Text | Replace | Image | Sources | Ask)]
+        await self.gate.wait()
+        self.seen[delivery.reply.in_reply_to] = seen
+
+
+def saying(*said):
+    """Says this after the engine's answer, and a picture before it."""
+
+    async def middleware(turn, call_next):
+        yield Text("See ")
+        yield PICTURE
+        async with aclosing(call_next(turn)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+        for chunk in said:
+            yield chunk
+
+    return middleware
+
+
+async def test_an_answer_whose_first_delivery_was_turned_away_loses_nothing(store):
+    async with House(store, saying(SOURCES, ASK), door=Gallery()).at_work() as house:
+        house.door.troubles = [RateLimited(timedelta(seconds=0.05))]
+        message, reply_id = await house.ask("one")
+        await house.until(reply_id, State.ASKED)
+        await eventually(lambda: message.id in house.door.seen)
+        see, answer = (Text(said, Source.PLUGIN) for said in ("See ", "answer to one"))  # who asks is who speaks
+        assert house.door.seen[message.id] == [see, PICTURE, answer, SOURCES, ASK]
+        assert (await house.reply(reply_id)).text == "See answer to one Shall I go on?"
+        assert len(house.door.deliveries) == 2
+
+
+async def test_a_process_killed_while_it_shows_a_ready_answer_loses_nothing(store):
+    door = Gallery()
+    house = House(store, saying(SOURCES), terms=replace(TERMS, lease=timedelta(seconds=0.3)), door=door)
+    async with house.at_work():
+        door.gate.clear()
+        message, reply_id = await house.ask("one")
+        await house.until(reply_id, State.DELIVERING)
+    assert not door.seen
+    door.gate.set()
+    async with house.at_work():
+        await house.until(reply_id, State.DONE)
+    assert door.seen[message.id] == [Text("See "), PICTURE, Text("answer to one"), SOURCES]
+    assert len(door.deliveries) == 2
+
+
+async def test_an_answer_that_waits_its_turn_to_be_shown_loses_nothing(store):
+    async with House(store, saying(SOURCES), door=Gallery()).at_work() as house:
+        house.door.gate.clear()
+        await house.ask("one")
+        second, two = await house.ask("two")
+        await house.until(two, State.DELIVERING)
+        house.door.gate.set()
+        await house.until(two, State.DONE)
+        assert house.door.seen[second.id] == [Text("See "), PICTURE, Text("answer to two"), SOURCES]
+
+
+def refusing(category="games"):
+    """A stage that refuses every question, and keeps that it did."""
+
+    def bound(store):
+        async def refuse(turn, call_next):
+            async with store.unit() as unit:
+                incident = Incident("question", category, "refuse")
+                await unit.incidents.record(turn.reply_id, turn.message.thread, turn.message.author, incident)
+            yield Text("I don't take this.", Source.MODERATION)
+            yield Screened(Verdict.REFUSED, (category,))
+
+        return refuse
+
+    return bound
+
+
+async def appeals(house):
+    async with house.store.unit() as unit:
+        return [(kept.reply_id, kept.appeal.comment) for kept in await unit.incidents.newest(limit=9, appealed=True)]
+
+
+async def test_who_was_refused_can_say_that_it_was_wrong(store):
+    async with House(store, refusing()(store)).at_work() as house:
+        _, reply_id = await house.ask("chess?")
+        assert (await house.until(reply_id)).state is State.REFUSED
+        (order,) = await house.accept(house.command(CommandName.APPEAL, args="chess is no such game"))
+        await house.until(order)
+        assert (await house.reply(order)).text == say("appealed", "en")
+        assert await appeals(house) == [(reply_id, "chess is no such game")]
+        assert house.numbers.counts["moderation_appeals", ("channel", "door")] == 1
+
+
+async def test_an_appeal_against_nothing_says_so(house):
+    _, reply_id = await house.ask("chess?")
+    await house.until(reply_id)
+    (order,) = await house.accept(house.command(CommandName.APPEAL, args="why not"))
+    await house.until(order)
+    assert (await house.reply(order)).text == say("nothing_to_appeal", "en")
+    assert not await appeals(house)
+
+
+async def test_a_thumb_down_on_a_refusal_is_an_appeal_of_whoever_was_refused(store):
+    async with House(store, refusing()(store)).at_work() as house:
+        _, reply_id = await house.ask("chess?")
+        await house.until(reply_id)
+        await house.accept(_vote(reply_id, 1, author=BOB, comment="no"), _vote(reply_id, 5, id="v2"))
+        await house.until_idle()
+        assert not await appeals(house)
+        await house.accept(_vote(reply_id, 1, id="v3", comment="it is only chess"))
+        await house.until_idle()
+        assert await appeals(house) == [(reply_id, "it is only chess")]
+
+
+async def test_a_thumb_down_on_an_answer_is_no_appeal(house):
+    _, reply_id = await house.ask("chess?")
+    await house.until(reply_id)
+    await house.accept(_vote(reply_id, 1))
+    await house.until_idle()
+    assert not await appeals(house)
+
+
+async def test_what_was_refused_in_the_end_is_shown_without_what_it_had(store):
+    refusal = (SOURCES, Replace("No."), Screened(Verdict.REFUSED))
+    async with House(store, saying(*refusal), door=Gallery()).at_work() as house:
+        house.door.troubles = [ChannelError("503")]
+        message, reply_id = await house.ask("one")
+        assert (await house.until(reply_id)).state is State.REFUSED
+        await eventually(lambda: message.id in house.door.seen)
+        assert house.door.seen[message.id] == [Text("No.", Source.MODERATION)]
+
+
+async def test_an_answer_to_a_question_that_is_deleted_before_it_is_shown_is_shown_without_what_it_had(store):
+    async with House(store, saying(SOURCES), door=Gallery()).at_work() as house:
+        house.door.troubles = [DoorLost()]
+        message, reply_id = await house.ask("one")
+        await house.until(reply_id, State.DELIVERING)
+        await eventually(lambda: not house.door.is_connected)
+        async with store.unit() as unit:
+            assert await unit.threads.erase(message.thread, message.id)
+        house.door.is_connected = True
+        await house.until(reply_id, State.DONE)
+        assert house.door.seen[message.id] == [Text("See answer to one")]
+
+
+async def test_what_is_too_much_to_be_kept_is_told_to_the_operator_and_the_answer_is_kept(store, caplog):
+    async with House(store, saying(*[PICTURE] * 10, SOURCES), door=Gallery()).at_work() as house:
+        house.door.troubles = [ChannelError("503")]
+        message, _ = await house.ask("one")
+        await eventually(lambda: message.id in house.door.seen)
+        assert house.door.seen[message.id] == [Text("See "), PICTURE, Text("answer to one"), *[PICTURE] * 9, SOURCES]
+        assert house.numbers.counts["extras_dropped", ("channel", "door")] == 1
+    assert "1 pictures or sources too many" in caplog.text
+
+
 async def test_a_door_that_lost_its_connection_neither_spins_nor_uses_up_the_answers_tries(store):
     async with House(store, terms=replace(TERMS, max_deliveries=2)).at_work() as house:
         house.door.troubles = [DoorLost(), DoorLost(), ChannelError("503")]
@@ -1452,3 +1631,284 @@ async def test_a_delivery_that_does_not_end_in_time_is_given_back(store, monkeyp
         async with asyncio.timeout(3):  # the lease is longer
             await house.until(reply_id, State.DONE)
     assert house.door.shown[message.id] == "answer to one"
+
+
+# ----------------------------------------------------------------------------------------------------------- who asks
+
+EVE = Author("door", "w", "eve")
+
+
+class Porter(Door):
+    """A platform that says who somebody is only when asked: Eve is a guest, Ada it knows at once.
+
+    Of the others it says so once the `gate` is open, or raises its `trouble`. What was `overheard` was not said to us.
+    """
+
+    def __init__(self, *, is_open=True):
+        super().__init__()
+        self.asked, self.overheard, self.trouble = [], set(), None
+        self.gate = asyncio.Event()
+        if is_open:
+            self.gate.set()
+
+    async def introduce(self, event):
+        self.asked.append(event.author.id)
+        if event.author.id != ADA.id:
+            await self.gate.wait()
+            if self.trouble is not None:
+                raise self.trouble
+        is_guest = event.author.id == EVE.id
+        if is_guest and event.id in self.overheard:
+            raise Refused
+        return replace(event.author, name=event.author.id.title(), is_guest=is_guest)
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """A platform may take as long as it likes; where too many wait for it, it is asked again soon."""
+    monkeypatch.setattr("core.introduction._PATIENCE", 60.0)
+    monkeypatch.setattr("core.introduction._PAUSE", 0.2)
+
+
+def with_access(house, **rule):
+    house.hall = replace(house.hall, access=Access({"door": Rule(**rule)}))
+    return house
+
+
+async def test_whom_the_platform_calls_a_guest_is_told_and_no_model_is_asked(store):
+    async with House(store, door=Porter()).at_work() as house:
+        message, reply_id = await house.ask("why?", author=EVE)
+        assert (await house.until(reply_id)).state is State.REFUSED
+        await eventually(lambda: house.door.shown.get(message.id) == say("not_allowed", "en"))
+        _, other = await house.ask("and now?", author=BOB)
+        assert (await house.until(other)).state is State.DONE
+    assert prompts(house) == ["and now?"]
+    assert (await house.reply(other)).asker == replace(BOB, name="Bob")
+
+
+@pytest.mark.parametrize(
+    ("author", "rule"),
+    [(GUEST, {}), (BOB, {"guests": True, "externals": True}), (BOB, {"channels": frozenset({"elsewhere"})})],
+)
+async def test_the_platform_is_not_asked_where_the_rules_know_without_it(store, author, rule):
+    async with with_access(House(store, door=Porter()), **rule).at_work() as house:
+        _, reply_id = await house.ask("why?", author=author)
+        await house.accept(house.command(CommandName.STOP, author=author))
+        await house.until(reply_id)
+        await house.until_idle()
+    assert house.door.asked == []
+
+
+async def test_the_platform_is_asked_where_another_place_may_decide(store):
+    """The answer that is meant may belong to a question from somewhere else, where they may ask."""
+    async with with_access(House(store, door=Porter()), channels=frozenset({"elsewhere"})).at_work() as house:
+        await house.accept(house.command(CommandName.REGENERATE, author=EVE), _vote(ReplyId("0" * 32), 5, author=BOB))
+        await eventually(lambda: {"eve", "bob"} <= set(house.door.asked))
+
+
+async def test_who_asks_where_the_platform_is_away_is_answered_once_it_says_who_they_are(store, monkeypatch):
+    monkeypatch.setattr("core.introduction._PAUSE", 0.02)
+    porter = Porter()
+    porter.trouble = ChannelError("(away)")
+    async with House(store, door=porter).at_work() as house:
+        message, reply_id = await house.ask("why?", author=BOB)
+        await house.accept(house.command(CommandName.STOP, author=BOB, thread="elsewhere"))
+        await eventually(lambda: len(porter.asked) >= 6)
+        assert await house.facts(reply_id) is None
+        porter.trouble = None
+        assert (await house.until(reply_id)).state is State.DONE
+        await house.until_idle()
+    assert house.door.order["t"] == [message.id]
+    key = ("channel_retries", ("channel", "door"))
+    assert house.numbers.counts[key] >= 4
+
+
+async def test_who_waits_for_their_platform_takes_nobody_elses_place(store, patient):
+    porter = Porter(is_open=False)
+    house = House(store, door=porter, terms=replace(TERMS, concurrency=4))
+    async with house.at_work():
+        waiting = [await house.ask("why?", thread=f"t{n}", author=Author("door", "w", f"p{n}")) for n in range(8)]
+        await eventually(lambda: len(set(porter.asked)) == 8)
+        _, reply_id = await house.ask("and I?", thread="ada")
+        assert (await house.until(reply_id)).state is State.DONE
+        porter.gate.set()
+        for _, other in waiting:
+            assert (await house.until(other)).state is State.DONE
+
+
+async def test_a_vote_that_waits_for_its_platform_holds_up_no_stop(store, patient):
+    porter = Porter(is_open=False)
+    async with House(store, door=porter).at_work() as house:
+        house.mind.gate.clear()
+        _, reply_id = await house.ask("why?")
+        await house.until(reply_id, State.ANSWERING)
+        await house.accept(*(_vote(reply_id, 5, id=f"v{n}", author=Author("door", "w", f"p{n}")) for n in range(40)))
+        await eventually(lambda: len(set(porter.asked)) == 41)
+        await house.accept(house.command(CommandName.STOP))
+        assert (await house.until(reply_id)).state is State.STOPPED
+        porter.gate.set()
+        async with asyncio.timeout(8):
+            while len(await _votes(house, reply_id)) < 40:
+                await asyncio.sleep(0.01)
+
+
+async def test_a_process_that_dies_before_it_knew_who_asks_loses_nothing(store, patient):
+    terms = replace(TERMS, lease=timedelta(seconds=0.3))
+    async with House(store, terms=terms, door=Porter(is_open=False)).at_work() as house:
+        message, reply_id = await house.ask("why?", author=BOB)
+        await house.accept(_vote(reply_id, 5, author=BOB))
+        await eventually(lambda: len(house.door.asked) == 2)
+    async with House(store, terms=terms, door=Porter()).at_work() as house:
+        assert (await house.until(reply_id)).state is State.DONE
+        await eventually_voted(house, reply_id)
+    assert house.door.shown == {message.id: "answer to why?"}
+
+
+@pytest.mark.parametrize("trouble", [ChannelError("(away)"), RateLimited(timedelta(0)), TimeoutError()])
+async def test_who_stays_unknown_is_told_so_and_has_no_vote(store, monkeypatch, trouble):
+    monkeypatch.setattr("core.introduction._PAUSE", 0.0)
+    monkeypatch.setattr("core.introduction.TRIES", 3)
+    porter = Porter()
+    porter.trouble = trouble
+    async with House(store, door=porter).at_work() as house:
+        _, hers = await house.ask("one")
+        await house.until(hers, State.DONE)
+        message, reply_id = await house.ask("why?", author=BOB, is_mention=True)
+        stop = house.command(CommandName.STOP, author=BOB)
+        await house.accept(stop, _vote(hers, 1, author=BOB))
+        assert (await house.until(reply_id)).state is State.REFUSED
+        for event in (message, stop):
+            await eventually(lambda id=event.id: house.door.shown.get(id) == say("unknown_author", "en"))
+        await house.until_idle()
+        assert porter.asked.count("bob") == 9
+        assert await _votes(house, hers) == ()
+        # They are asked about again when they ask again.
+        porter.trouble = None
+        _, reply_id = await house.ask("and now?", author=BOB)
+        assert (await house.until(reply_id)).state is State.DONE
+
+
+async def test_who_stays_unknown_and_did_not_ask_us_is_told_nothing_and_their_words_are_not_kept(store, monkeypatch):
+    monkeypatch.setattr("core.introduction._PAUSE", 0.0)
+    monkeypatch.setattr("core.introduction.TRIES", 3)
+    porter = Porter()
+    porter.trouble = ChannelError("(away)")
+    async with House(store, door=porter).at_work() as house:
+        _, reply_id = await house.ask("just between us", author=BOB)
+        assert (await house.until(reply_id)).state is State.REFUSED
+        await house.until_idle()
+        async with store.unit() as unit:
+            assert await unit.replies.question(reply_id) is None
+        _, hers = await house.ask("one")
+        await house.until(hers, State.DONE)
+        await house.until_idle()
+    assert list(house.door.shown.values()) == ["answer to one"]
+
+
+async def test_whom_a_platform_knew_all_the_time_does_not_end_its_silence(store, monkeypatch, caplog):
+    caplog.set_level(logging.INFO, logger="core.introduction")
+    monkeypatch.setattr("core.introduction._PAUSE", 0.02)
+    porter = Porter()
+    porter.trouble = ChannelError("(away)")
+    async with House(store, door=porter).at_work() as house:
+        _, his = await house.ask("why?", author=BOB, thread="bob")
+        await eventually(lambda: porter.asked.count("bob") >= 3)
+        _, hers = await house.ask("one")
+        await house.until(hers, State.DONE)
+        tries = porter.asked.count("bob")
+        await eventually(lambda: porter.asked.count("bob") >= tries + 2)
+        porter.trouble = None
+        await house.until(his, State.DONE)
+    said = [record.message for record in caplog.records if record.name == "core.introduction"]
+    assert said == ["door does not say who asks, so what is asked there waits: (away)", "door says again who asks"]
+
+
+async def test_an_adapter_that_fails_to_say_who_asks_is_a_failed_turn(store):
+    porter = Porter()
+    porter.trouble = RuntimeError("broken")
+    async with House(store, door=porter).at_work() as house:
+        message, reply_id = await house.ask("why?", author=BOB)
+        assert (await house.until(reply_id)).state is State.FAILED
+        await eventually(lambda: house.door.shown.get(message.id) == say("failed", "en"))
+    assert house.mind.heard == []
+
+
+async def test_who_may_not_ask_and_did_not_is_not_told_so_and_their_words_are_not_kept(store, caplog):
+    porter = Porter()
+    porter.overheard = {"said", "stop", "reset"}
+    async with House(store, door=porter).at_work() as house:
+        said = house.message("just between us", author=EVE, id="said")
+        reset = house.command(CommandName.RESET, author=EVE, id="reset")
+        reply_id, _, told = await house.accept(said, house.command(CommandName.STOP, author=EVE, id="stop"), reset)
+        assert (await house.until(reply_id)).state is State.REFUSED
+        assert (await house.until(told)).state is State.REFUSED
+        await house.until_idle()
+        async with store.unit() as unit:
+            assert await unit.replies.question(reply_id) is None
+        assert not await store.archive.is_conversation(said.thread)
+        _, reply_id = await house.ask("one")
+        await house.until(reply_id, State.DONE)
+    assert (prompts(house), list(house.door.shown)) == (["one"], [house.door.deliveries[0].reply.in_reply_to])
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+async def until_waiting(house, number):
+    async with asyncio.timeout(8):
+        while True:
+            async with house.store.unit() as unit:
+                if await unit.inbox.waiting() == number:
+                    return
+            await asyncio.sleep(0.005)
+
+
+async def test_own_words_are_taken_back_while_it_is_not_known_who_takes_them_back(store, patient):
+    porter = Porter(is_open=False)
+    async with House(store, door=porter).at_work() as house:
+        hers, answer = await house.ask("one")
+        await house.until(answer, State.DONE)
+        his, question = await house.ask("two", author=BOB, thread="bob")
+        await eventually(lambda: "bob" in porter.asked)
+        await house.accept(Deleted(**house.common("bob", BOB), message_id=his.id))
+        await house.accept(Deleted(**house.common("t", EVE), message_id=hers.id))
+        await eventually(lambda: "eve" in porter.asked)
+        await until_waiting(house, 2)  # his question, and what she wants of words that are not hers
+        async with store.unit() as unit:
+            assert await unit.replies.question(answer) is not None
+        porter.gate.set()
+        assert (await house.until(question)).state is State.STOPPED
+        await house.until_idle()
+        async with store.unit() as unit:
+            assert await unit.replies.question(answer) is not None, "a guest erases nobody else's words"
+    assert prompts(house) == ["one"]
+
+
+async def test_a_question_that_is_taken_back_is_not_answered_however_silent_the_platform_is(store, monkeypatch):
+    monkeypatch.setattr("core.introduction._PAUSE", 0.02)
+    porter = Porter()
+    porter.trouble = ChannelError("(away)")
+    async with House(store, door=porter).at_work() as house:
+        message, reply_id = await house.ask("why?", author=BOB)
+        await eventually(lambda: "bob" in porter.asked)
+        await house.accept(Deleted(**house.common("t", BOB), message_id=message.id))
+        assert (await house.until(reply_id)).state is State.STOPPED
+        await eventually(lambda: house.door.shown.get(message.id) == say("deleted", "en"))
+    assert house.mind.heard == []
+
+
+async def test_what_waits_for_its_platform_when_the_process_ends_is_given_back(store, patient):
+    porter = Porter(is_open=False)
+    house = House(store, door=porter)
+    manager = DialogManager(house.hall)
+    running = asyncio.create_task(manager.run())
+    _, reply_id = await house.ask("one", author=BOB)
+    await house.accept(_vote(reply_id, 5, author=BOB))
+    await eventually(lambda: len(porter.asked) == 2)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    await manager.stop(timedelta(0))
+    porter.gate.set()
+    async with house.at_work():
+        async with asyncio.timeout(3):  # the lease is longer
+            await house.until(reply_id, State.DONE)
+            await eventually_voted(house, reply_id)

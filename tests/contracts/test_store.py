@@ -12,23 +12,29 @@ from typing import Any
 import pytest
 
 from core.errors import LeaseLost, NotFound
+from core.extras import Placed
 from core.message import (
+    Ask,
     Attachment,
+    Author,
+    Citation,
     CommandName,
     Deleted,
     Edited,
     Event,
+    Image,
     LastReplyTo,
     Message,
     Origin,
     PartId,
     ReplyId,
     Source,
+    Sources,
     ThreadId,
     Utterance,
     Visibility,
 )
-from core.ports import Claim, Draft, Mark, Signal, SignalKind, State, Store
+from core.ports import Claim, Delivery, Draft, Incident, Kept, Mark, Signal, SignalKind, State, Store
 from core.reading import EMPTY, ReadFile, Reading, UnreadFile, Why
 from tests.store_moves import (
     ANN,
@@ -63,6 +69,14 @@ READING = Reading(
     (UnreadFile(WEIRD, Why.TOO_LARGE),),
     misses_thread=True,
 )
+
+EXTRAS = (
+    Placed(0, Sources((Citation(WEIRD, WEIRD, WEIRD), Citation("", "")), Source.CACHE)),
+    Placed(3, Image(bytes(range(256)) * 1000, "image/png", WEIRD)),
+    Placed(3, Image(b"", "", "", Source.ENGINE)),
+    Placed(9, Ask(WEIRD, WEIRD)),
+)
+SKETCH = (Placed(1, Image(b"a sketch", "image/svg+xml", "a sketch")),)
 
 
 class Crash(Exception):
@@ -410,6 +424,19 @@ async def test_a_stop_marks_all_that_waits_where_nothing_runs(store: Store):
     assert first.mark is Mark.STOP
 
 
+async def test_a_stop_leaves_what_was_asked_after_it(store: Store):
+    await add(store, command(CommandName.STOP))
+    await add(store, message("one"))
+    stop = await claim(store, lane="control")
+    async with store.unit() as unit:
+        assert await unit.inbox.mark(Mark.STOP, thread=ROOM, before=stop) == 0
+    running = await claim(store)
+    async with store.unit() as unit:
+        assert await unit.inbox.mark(Mark.STOP, thread=ROOM, before=stop) == 0
+        assert await unit.inbox.mark(Mark.STOP, thread=ROOM) == 1
+    assert await marks(store, running) == [Mark.STOP]
+
+
 async def test_a_stop_finds_the_askers_own_turn(store: Store):
     await add(store, message("one", author=BOB))
     await add(store, message("two"))
@@ -655,6 +682,112 @@ async def test_a_ready_reply_of_a_dead_owner_is_taken_over(store: Store):
     with pytest.raises(LeaseLost):
         await deliver(store, delivery)
     await deliver(store, taken)
+
+
+async def leave(store: Store, question: Event, extras: tuple[Placed, ...], **more: Any) -> Delivery:
+    """Says it and answers it; whoever comes first may deliver it."""
+    await add(store, question)
+    taken = await claim(store)
+    return await finish(store, taken, await begin(store, taken, **more), keep=False, extras=extras)
+
+
+async def take(store: Store) -> Delivery:
+    async with store.unit() as unit:
+        (taken,) = await unit.outbox.claim(owner="other", doors=["console"], limit=9, lease=LEASE)
+    return taken
+
+
+async def extras_of(store: Store, delivery: Delivery) -> tuple[Placed, ...]:
+    async with store.unit(autocommit=True) as unit:
+        return await unit.outbox.extras(delivery)
+
+
+@pytest.mark.parametrize("keep", [True, False])
+async def test_whoever_delivers_an_answer_finds_what_it_has_besides_its_text(store: Store, keep: bool):
+    await add(store, message())
+    first = await claim(store)
+    delivery = await finish(store, first, await begin(store, first), keep=keep, extras=EXTRAS)
+    if keep:
+        async with store.unit() as unit:
+            await unit.outbox.renew([delivery], EXPIRED)
+            assert await unit.outbox.reap() == 1
+    first_try = await take(store)
+    assert first_try.has_extras
+    assert await extras_of(store, first_try) == EXTRAS
+    async with store.unit() as unit:
+        await unit.outbox.release(first_try, NOW)
+    second_try = await take(store)
+    assert second_try.has_extras
+    assert await extras_of(store, second_try) == EXTRAS
+    with pytest.raises(LeaseLost):
+        await extras_of(store, first_try)
+
+
+async def test_an_answer_of_text_alone_has_nothing_besides(store: Store):
+    await leave(store, message(), ())
+    taken = await take(store)
+    assert not taken.has_extras
+    assert await extras_of(store, taken) == ()
+
+
+async def test_what_a_delivered_answer_had_besides_its_text_is_kept_no_longer(store: Store):
+    await leave(store, message(), EXTRAS)
+    taken = await take(store)
+    await deliver(store, taken)
+    with pytest.raises(LeaseLost):
+        await extras_of(store, taken)
+
+
+async def test_an_answer_written_again_has_its_own_beside_its_text(store: Store):
+    first = await leave(store, message(), EXTRAS)
+    await leave(store, command(CommandName.REGENERATE), SKETCH, replaces=first.reply.id)
+    await leave(store, command(CommandName.REGENERATE), (), replaces=first.reply.id)
+    for extras in (EXTRAS, SKETCH, ()):
+        taken = await take(store)
+        assert (taken.has_extras, await extras_of(store, taken)) == (bool(extras), extras)
+        await deliver(store, taken)
+
+
+async def test_what_is_ready_last_counts(store: Store):
+    delivery = await leave(store, message(), EXTRAS)
+    taken = await take(store)
+    for extras in (SKETCH, ()):
+        async with store.unit() as unit:
+            await unit.outbox.ready(taken, keep=True, extras=extras)
+        assert await extras_of(store, taken) == extras
+    assert taken.reply == delivery.reply
+
+
+@pytest.mark.parametrize("change", ["edit", "erase"])
+async def test_what_an_answer_has_besides_its_text_goes_with_an_erased_question_alone(store: Store, change: str):
+    question = message("one")
+    first = await leave(store, question, EXTRAS)
+    await leave(store, command(CommandName.REGENERATE), EXTRAS, replaces=first.reply.id)
+    await leave(store, message("two", thread=ATTIC), SKETCH)
+    async with store.unit() as unit:
+        if change == "edit":
+            assert await unit.threads.edit(ROOM, question.id, ANN, "uno")
+        else:
+            assert not await unit.threads.erase(ROOM, question.id, BOB)
+            assert await unit.threads.erase(ROOM, question.id)
+    left = EXTRAS if change == "edit" else ()
+    for extras in (left, left):
+        async with store.unit() as unit:
+            taken, *_ = await unit.outbox.claim(owner="other", doors=["console"], limit=1, lease=LEASE)
+        assert (taken.reply.thread, taken.reply.text, taken.has_extras) == (ROOM, "42", bool(extras))
+        assert await extras_of(store, taken) == extras
+        await deliver(store, taken)
+    assert await extras_of(store, await take(store)) == SKETCH
+
+
+async def test_what_was_erased_after_its_answer_was_claimed_is_gone(store: Store):
+    question = message()
+    await leave(store, question, EXTRAS)
+    taken = await take(store)
+    async with store.unit() as unit:
+        assert await unit.threads.erase(ROOM, question.id)
+    assert taken.has_extras
+    assert await extras_of(store, taken) == ()
 
 
 async def test_a_released_delivery_holds_its_thread_until_its_delay_is_over(store: Store):
@@ -1365,6 +1498,39 @@ async def test_votes_on_two_parts_are_two_votes(store: Store):
     assert [kept.score for kept in await votes(store, reply_id)] == [5]
 
 
+async def test_two_reactions_are_two_votes(store: Store):
+    reply_id = await answered(store, message(), "42", State.DELIVERING, PART)
+    await cast(store, reacted("like", 5), reacted("heart", 5), reacted("heart", None))
+    assert [kept.score for kept in await votes(store, reply_id)] == [5]
+    await cast(store, reacted("sad", 1))
+    assert [kept.score for kept in await votes(store, reply_id)] == [1]
+    await cast(store, reacted("sad", None))
+    assert [kept.score for kept in await votes(store, reply_id)] == [5]
+    await cast(store, reacted("like", None))
+    assert await votes(store, reply_id) == ()
+
+
+async def test_a_reaction_taken_back_and_given_again_counts(store: Store):
+    reply_id = await answered(store, message(), "42", State.DELIVERING, PART)
+    await cast(store, reacted("like", 5), reacted("like", None), reacted("like", 5))
+    assert [kept.score for kept in await votes(store, reply_id)] == [5]
+
+
+async def test_a_reaction_kept_without_its_name_gives_way_to_the_next_one_in_its_place(store: Store):
+    elsewhere = replace(PART, id="2.0")
+    reply_id = await answered(store, message(), "42", State.DELIVERING, PART, elsewhere)
+    await cast(store, reacted("", 5), reacted("like", None, elsewhere))
+    assert [kept.score for kept in await votes(store, reply_id)] == [5]
+    await cast(store, reacted("like", None))
+    assert await votes(store, reply_id) == ()
+    await cast(store, reacted("", 5), reacted("sad", 1), reacted("sad", None))
+    assert await votes(store, reply_id) == ()
+
+
+def reacted(name: str, score: int | None, part: PartId = PART):
+    return vote(part, score, origin=Origin.REACTION, reaction=name)
+
+
 async def test_a_comment_adds_and_a_later_vote_never_erases_it(store: Store):
     reply_id = await answered(store, message())
     await cast(
@@ -1669,3 +1835,87 @@ async def test_a_thread_is_named_by_all_its_parts(store: Store):
     await add(store, *(message(thread=thread) for thread in parts))
     taken = await claims(store)
     assert [entry.event.thread for entry in taken if isinstance(entry.event, Message)] == parts
+
+
+# ------------------------------------------------------------------------------------------- what moderation found
+
+REFUSED = Incident("question", "gambling", "refuse", 4, ("rules.yaml/gambling: casino",), WEIRD)
+FLAGGED = Incident("answer", "gossip", "flag")
+
+
+async def note(store: Store, reply: ReplyId, incident: Incident, *, thread: ThreadId = ROOM, by: Author = ANN) -> None:
+    async with store.unit() as unit:
+        await unit.incidents.record(reply, thread, by, incident)
+
+
+async def noted(store: Store, **more: Any) -> tuple[Kept, ...]:
+    async with store.unit() as unit:
+        return await unit.incidents.newest(**{"limit": 10} | more)
+
+
+async def appeal(store: Store, target: ReplyId | ThreadId, comment: str = "", *, by: Author = ANN) -> bool:
+    async with store.unit() as unit:
+        return await unit.incidents.appeal(by, target, comment=comment)
+
+
+async def test_what_moderation_found_comes_back_as_it_was_newest_first(store: Store):
+    await note(store, UNKNOWN, REFUSED)
+    await note(store, UNKNOWN, FLAGGED, thread=ATTIC, by=BOB)
+    newest, oldest = await noted(store)
+    assert (oldest.reply_id, oldest.asker, oldest.thread, oldest.incident) == (UNKNOWN, ANN, ROOM, REFUSED)
+    assert (newest.asker, newest.thread, newest.incident, newest.appeal) == (BOB, ATTIC, FLAGGED, None)
+    assert await noted(store, limit=1) == (newest,)
+    assert await noted(store, before=newest.cursor) == (oldest,)
+
+
+async def test_another_try_of_a_turn_finds_the_same_once(store: Store):
+    for _ in range(2):
+        await note(store, UNKNOWN, REFUSED)
+    assert len(await noted(store)) == 1
+
+
+async def test_who_was_refused_may_say_that_it_was_wrong(store: Store):
+    await note(store, UNKNOWN, REFUSED)
+    await note(store, UNKNOWN, FLAGGED)
+    assert await appeal(store, UNKNOWN, WEIRD)
+    assert await appeal(store, UNKNOWN)
+    (appealed,) = await noted(store, appealed=True)
+    assert appealed.incident == REFUSED
+    assert appealed.appeal.comment == WEIRD
+
+
+async def test_an_appeal_in_a_thread_is_about_the_newest_refusal_there(store: Store):
+    first, second, elsewhere = ReplyId("1" * 32), ReplyId("2" * 32), ReplyId("3" * 32)
+    await note(store, first, REFUSED)
+    await note(store, second, REFUSED)
+    await note(store, elsewhere, REFUSED, thread=ATTIC)
+    assert await appeal(store, ROOM, "no")
+    assert await appeal(store, ROOM, "no, it was a chess question")
+    (appealed,) = await noted(store, appealed=True)
+    assert (appealed.reply_id, appealed.appeal.comment) == (second, "no, it was a chess question")
+
+
+@pytest.mark.parametrize("change", ["edit", "erase"])
+async def test_words_that_were_changed_or_erased_are_kept_with_no_finding(store: Store, change: str):
+    said = message("casino")
+    await add(store, said)
+    claimed = await claim(store)
+    await begin(store, claimed)
+    await note(store, claimed.reply_id, REFUSED)
+    async with store.unit() as unit:
+        if change == "edit":
+            assert await unit.threads.edit(ROOM, said.id, ANN, "chess")
+        else:
+            assert await unit.threads.erase(ROOM, said.id)
+    (kept,) = await noted(store)
+    assert kept.incident == replace(REFUSED, excerpt="")
+
+
+async def test_nobody_appeals_for_another_or_against_nothing(store: Store):
+    await note(store, UNKNOWN, REFUSED)
+    await note(store, ReplyId("1" * 32), FLAGGED, thread=ATTIC)
+    assert not await appeal(store, UNKNOWN, by=BOB)
+    assert not await appeal(store, ROOM, by=BOB)
+    assert not await appeal(store, ATTIC)
+    assert not await appeal(store, ReplyId("2" * 32))
+    assert not await noted(store, appealed=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from core.commands import as_edited, question_in
 from core.errors import LeaseLost, NotFound, NotStored
+from core.extras import Placed
 from core.message import (
     Author,
     Command,
@@ -22,6 +23,7 @@ from core.message import (
     Feedback,
     LastReplyTo,
     Message,
+    Origin,
     PartId,
     Reply,
     ReplyId,
@@ -31,13 +33,18 @@ from core.message import (
     Written,
 )
 from core.ports import (
+    Appeal,
+    CachedAnswer,
     Claim,
     Delivery,
     Draft,
     Entry,
     Exchange,
+    Incident,
+    Kept,
     Mark,
     Receipt,
+    Shelved,
     Signal,
     SignalKind,
     State,
@@ -115,6 +122,7 @@ class OutboxRow:
     is_ready: bool = False
     is_buried: bool = False
     failures: int = 0
+    extras: tuple[Placed, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,15 @@ class ThreadRow:
     route: str = ""
     reset_seq: int = 0
     asked_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class CachedRow:
+    kept: CachedAnswer
+    place: Shelved
+    embedder: str
+    question: ReplyId
+    expires_at: datetime
 
 
 @dataclass
@@ -140,6 +157,10 @@ class Tables:
     parts: dict[PartId, ReplyId] = field(default_factory=dict)
     outbox: dict[ReplyId, OutboxRow] = field(default_factory=dict)
     votes: dict[tuple[str, str], tuple[ReplyId, Feedback, str]] = field(default_factory=dict)
+    incidents: dict[tuple[str, ...], Kept] = field(default_factory=dict)
+    cached: dict[str, CachedRow] = field(default_factory=dict)
+    cached_uses: dict[ReplyId, str] = field(default_factory=dict)
+    cached_blocks: dict[str, datetime] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
@@ -155,11 +176,20 @@ class Tables:
         return state in (State.FAILED, State.REFUSED) or is_silenced
 
     def rewrite(self, question: ReplyId, said: MessageRow) -> None:
-        """What was thought about the text it had is forgotten."""
+        """What was thought about the text it had is forgotten, and what was kept for others."""
         self.messages[question] = said
         for id_, row in self.replies.items():
             if row.question == question:
                 self.replies[id_] = replace(row, reasoning="")
+        for key, kept in self.incidents.items():
+            if (answer := self.replies.get(kept.reply_id)) and answer.question == question:
+                self.incidents[key] = replace(kept, incident=replace(kept.incident, excerpt=""))
+        self.cached = {key: row for key, row in self.cached.items() if row.question != question}
+
+    def forget_extras(self, question: ReplyId) -> None:
+        for id_, row in self.outbox.items():
+            if self.replies[id_].question == question:
+                self.outbox[id_] = replace(row, extras=())
 
     def said_in(self, thread: str) -> list[MessageRow]:
         """Newest first."""
@@ -284,6 +314,7 @@ class MemoryInbox(Room):
         author: Author | None = None,
         message_id: str | None = None,
         reply: ReplyId | None = None,
+        before: Claim | None = None,
     ) -> int:
         rows = [
             row
@@ -294,6 +325,7 @@ class MemoryInbox(Room):
             and (author is None or row.author == author.key)
             and (message_id is None or self._is_about(row, reply_id(thread.adapter, message_id)))
             and (reply is None or row.reply_id == reply)
+            and (before is None or row.id < before.id)
         ]
         rows = [row for row in rows if row.status == RUNNING] or rows
         for row in rows:
@@ -340,6 +372,7 @@ class MemoryOutbox(Room):
             attempts = earlier.attempts + 1
             failures, is_ready = earlier.failures, earlier.is_ready
             row = replace(row, attempts=attempts, state=earlier.state, is_ready=is_ready, failures=failures)
+            row = replace(row, extras=earlier.extras)
         self._tables.outbox[reply.id] = row
         event = claim.event
         assert not isinstance(event, Feedback)
@@ -377,12 +410,14 @@ class MemoryOutbox(Room):
     def _write(self, delivery: Delivery, **change: Any) -> None:
         self._tables.outbox[delivery.reply.id] = replace(self._held(delivery), **change)
 
-    async def ready(self, delivery: Delivery, *, keep: bool) -> None:
-        if keep:
-            self._write(delivery, is_ready=True)
-        else:
-            self._write(delivery, is_ready=True, owner="", lease_until=None)
+    async def ready(self, delivery: Delivery, *, keep: bool, extras: Sequence[Placed] = ()) -> None:
+        self._write(delivery, is_ready=True, extras=tuple(extras))
+        if not keep:
+            self._write(delivery, owner="", lease_until=None)
             self._unit.wake(SignalKind.OUTBOX)
+
+    async def extras(self, delivery: Delivery) -> tuple[Placed, ...]:
+        return self._held(delivery).extras
 
     async def claim(self, *, owner: str, doors: Collection[str], limit: int, lease: timedelta) -> tuple[Delivery, ...]:
         rows = sorted(self._tables.outbox.values(), key=lambda row: row.inbox_id)
@@ -398,7 +433,8 @@ class MemoryOutbox(Room):
         row = replace(row, owner=owner, attempts=row.attempts + 1, lease_until=now() + lease)
         self._tables.outbox[row.reply_id] = row
         stored = self._tables.replies[row.reply_id]
-        return self._delivery(row, stored.reply, stored.return_address, stored.visibility)
+        delivery = self._delivery(row, stored.reply, stored.return_address, stored.visibility)
+        return replace(delivery, has_extras=bool(row.extras))
 
     async def renew(self, deliveries: Collection[Delivery], lease: timedelta) -> frozenset[ReplyId]:
         kept = set()
@@ -539,19 +575,29 @@ class MemoryReplies(Room):
         return said.message if said and not said.is_erased else None
 
 
-def count(votes: Iterable[tuple[ReplyId, Feedback, str]]) -> Vote | None:
-    ordered = sorted(votes, key=lambda vote: vote[1].sent_at)
+def count(casts: Iterable[tuple[ReplyId, Feedback, str]]) -> Vote | None:
+    ordered = sorted(casts, key=lambda cast: cast[1].sent_at)
     if not ordered:
         return None
-    latest = {(vote.origin, vote.target if isinstance(vote.target, PartId) else None): vote for _, vote, _ in ordered}
-    live = [vote for vote in latest.values() if vote.score is not None]
-    counts = max(live, key=lambda vote: [entry[1] for entry in ordered].index(vote), default=None)
+    votes = [vote for _, vote, _ in ordered]
+    live = [vote for place, vote in enumerate(votes) if vote.score is not None and not ended(vote, votes[place + 1 :])]
+    counts = live[-1] if live else None
     reasons = [vote.reason for _, vote, _ in ordered if vote.reason]
     comment = "\n".join(vote.comment for _, vote, _ in ordered if vote.comment)
     if counts is None and not reasons and not comment:
         return None
     reply, newest, model = ordered[-1]
     return Vote(reply, newest.author, counts.score if counts else None, reasons[-1] if reasons else "", comment, model)
+
+
+def ended(vote: Feedback, later: Sequence[Feedback]) -> bool:
+    """A reaction without a name, as they were once kept, is ended by any later one in its place."""
+    places = {(each.reaction, *place_of(each)) for each in later} | {("", *place_of(each)) for each in later}
+    return (vote.reaction, *place_of(vote)) in places
+
+
+def place_of(vote: Feedback) -> tuple[Origin, PartId | None]:
+    return vote.origin, vote.target if isinstance(vote.target, PartId) else None
 
 
 class MemoryRatings(Room):
@@ -651,6 +697,7 @@ class MemoryThreads(Room):
             return False
         emptied = replace(said.message, text="", attachments=())
         self._rewrite(replace(said, message=emptied, is_erased=True, reading=None))
+        self._tables.forget_extras(reply_id(thread.adapter, message_id))
         return True
 
     async def forestall(self, claim: Claim) -> bool:
@@ -668,6 +715,83 @@ class MemoryThreads(Room):
         self._tables.rewrite(reply_id(said.message.thread.adapter, said.message.id), said)
 
 
+class MemoryCached(Room):
+    async def find(self, key: str, reply_id: ReplyId) -> CachedAnswer | None:
+        row = self._tables.cached.get(key)
+        if row is None or row.expires_at <= now() or key in self._tables.cached_blocks:
+            return None
+        self._tables.cached_uses[reply_id] = key
+        return row.kept
+
+    async def keep(
+        self,
+        key: str,
+        shelf: str,
+        kept: CachedAnswer,
+        reply: Reply,
+        *,
+        lifetime: timedelta,
+        vector: Sequence[float] = (),
+        embedder: str = "",
+    ) -> bool:
+        row, held = self._tables.replies.get(reply.id), self._tables.cached.get(key)
+        said = self._tables.messages.get(row.question) if row else None
+        voted = [vote for voted, vote, _ in self._tables.votes.values() if voted == reply.id]
+        is_unwanted = key in self._tables.cached_blocks or any(vote.score and vote.score <= 2 for vote in voted)
+        is_taken = held is not None and held.expires_at > now()
+        if row is None or not row.is_saved or said is None or said.is_erased or is_unwanted or is_taken:
+            return False
+        place = Shelved(key, shelf, kept.question, tuple(vector), now())
+        self._tables.cached[key] = CachedRow(kept, place, embedder, row.question, now() + lifetime)
+        self._tables.cached_uses[reply.id] = key
+        return True
+
+    async def block(self, reply_id: ReplyId) -> bool:
+        key = self._tables.cached_uses.get(reply_id)
+        if key is None:
+            return False
+        self._tables.cached.pop(key, None)
+        self._tables.cached_blocks[key] = now()
+        return True
+
+    async def shelved(self, embedder: str, *, since: datetime | None = None) -> tuple[Shelved, ...]:
+        rows = (row for row in self._tables.cached.values() if row.embedder == embedder and row.place.vector)
+        live = (row.place for row in rows if row.expires_at > now())
+        return tuple(sorted((place for place in live if since is None or place.kept_at > since), key=_kept_at))
+
+
+def _kept_at(place: Shelved) -> datetime:
+    return place.kept_at
+
+
+class MemoryIncidents(Room):
+    async def record(self, reply_id: ReplyId, thread: ThreadId, asker: Author, incident: Incident) -> None:
+        kept = self._tables.incidents
+        key = (reply_id, incident.where, incident.category, incident.action)
+        kept.setdefault(key, Kept(len(kept) + 1, now(), reply_id, asker, thread, incident))
+
+    async def appeal(self, asker: Author, target: ReplyId | ThreadId, *, comment: str = "") -> bool:
+        refusals = [
+            (key, kept)
+            for key, kept in self._tables.incidents.items()
+            if kept.asker.is_same_person(asker)
+            and target in (kept.reply_id, kept.thread)
+            and kept.incident.action == "refuse"
+        ]
+        for key, kept in refusals[-1:]:
+            earlier = kept.appeal or Appeal(now())
+            self._tables.incidents[key] = replace(kept, appeal=replace(earlier, comment=comment or earlier.comment))
+        return bool(refusals)
+
+    async def newest(self, *, limit: int, before: int | None = None, appealed: bool = False) -> tuple[Kept, ...]:
+        found = [
+            kept
+            for kept in self._tables.incidents.values()
+            if (before is None or kept.cursor < before) and (kept.appeal or not appealed)
+        ]
+        return tuple(sorted(found, key=lambda kept: kept.cursor, reverse=True)[:limit])
+
+
 class MemoryUnit:
     """Works on a copy, which becomes the truth on leaving."""
 
@@ -682,6 +806,8 @@ class MemoryUnit:
         self.replies = MemoryReplies(self)
         self.ratings = MemoryRatings(self)
         self.threads = MemoryThreads(self)
+        self.incidents = MemoryIncidents(self)
+        self.cached = MemoryCached(self)
 
     def wake(self, kind: SignalKind, key: str = "") -> None:
         if Signal(kind, key) not in self.signals:

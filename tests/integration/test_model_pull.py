@@ -28,6 +28,8 @@ def large(tmp_path_factory):
     (folder / "README.md").write_text("A tiny model.")
     (folder / "figures").mkdir()
     (folder / "figures" / "one.json").write_text("{}")
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_cls_token": true}')
     (folder / "pytorch_model.bin").write_bytes(b"the same weights once more")
     return folder
 
@@ -86,6 +88,21 @@ def test_a_model_that_is_whole_is_not_fetched_again(hub, tmp_path):
     asked = len(hub.asked)
     assert pull(hub, tmp_path)[0] == 0
     assert len(hub.asked) == asked
+
+
+def test_how_an_embedder_makes_a_vector_comes_along_and_is_no_model_of_its_own(hub, tmp_path):
+    assert pull(hub, tmp_path)[0] == 0
+    assert "cls_token" in (pulled(tmp_path) / "1_Pooling" / "config.json").read_text()
+    listed = subprocess.run(
+        [sys.executable, "-m", "bot", "model", "list"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(HOUSE), "PARLEY_DATA_DIR": str(tmp_path / "var")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    ).stdout
+    assert NAME in listed
+    assert "1_Pooling" not in listed
 
 
 def test_a_terminal_sees_how_far_each_file_is(hub, tmp_path):

@@ -175,22 +175,6 @@ class TestWhatIsSlow:
             assert len(town.slack.called("users.info")) == 1, "the first call went on, and told it"
             assert len(engine.asked) == 1
 
-    @pytest.mark.parametrize("is_slow", [True, False])
-    async def test_what_is_left_of_emoji_is_not_waited_for_where_slack_fails(self, house, is_slow):
-        async with house() as town:
-            asked = await town.slack.say(TOWN, ANNA, f"{town.mention} a question")
-            reply = await answer(town, asked)
-            await town.slack.react(TOWN, reply.ts, ANNA, "+1")
-            if is_slow:
-                town.slack.delay("reactions.get", 5)
-            else:
-                town.slack.break_("reactions.get", times=5)
-            await town.slack.unreact(TOWN, reply.ts, ANNA, "+1")
-            told = [each for each in town.slack.deliveries if each.kind == "reaction_removed"]
-            assert [(each.status, each.retries) for each in told] == [(200, 0)]
-            await at_rest(town)
-            assert [vote.score for vote in await votes(town, reply_of(reply))] in ([], [None])
-
 
 class TestWhatIsAskedOfTheOperator:
     async def test_the_environment_of_the_library_changes_nothing(self, house, engine, tmp_path, monkeypatch):

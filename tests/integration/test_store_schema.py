@@ -28,14 +28,17 @@ def test_an_empty_database_is_brought_to_the_newest_shape_once(empty: str):
     heard: list[str] = []
     assert schema.current(empty) == ""
     schema.upgrade_now(empty, heard.append)
-    assert schema.current(empty) == schema.head() == "0003"
+    assert schema.current(empty) == schema.head() == "0006"
     assert heard == [
         "The first tables: what is said, answered, rated, queued and sealed.",
         "What was thought before an answer, kept beside it.",
         "What was read besides a question, kept with it.",
+        "What an answer has besides its text, kept until it is delivered.",
+        "What moderation found, and what those it refused say to it.",
+        "Answers kept for whoever asks the same.",
     ]
     schema.upgrade_now(empty, heard.append)
-    assert len(heard) == 3
+    assert len(heard) == 6
 
 
 def test_migrations_say_what_the_tables_say(empty: str):
@@ -77,6 +80,20 @@ def test_the_release_before_can_still_write_and_its_questions_are_kept(empty: st
         connection.execute("UPDATE messages SET body = 'b', is_erased = false")
         kept = connection.execute("SELECT body, reading FROM messages").fetchall()
     assert kept == [(b"b", None)] * 2
+
+
+def test_the_release_before_can_still_write_and_its_answers_are_delivered(empty: str):
+    schema.upgrade_now(empty)
+    schema.downgrade_now(empty, "0003")
+    row = "INSERT INTO outbox (reply_id, inbox_id, adapter, thread) VALUES (%s, 1, 'slack', %s)"
+    with psycopg.connect(conninfo(empty)) as connection:
+        connection.execute(row, [str(uuid4()) for _ in range(2)])
+    schema.upgrade_now(empty)
+    with psycopg.connect(conninfo(empty)) as connection:
+        connection.execute(row, [str(uuid4()) for _ in range(2)])
+        connection.execute("UPDATE outbox SET is_ready = true")
+        kept = connection.execute("SELECT is_ready, extras FROM outbox").fetchall()
+    assert kept == [(True, None)] * 2
 
 
 def test_several_processes_may_migrate_at_once(empty: str):

@@ -128,6 +128,13 @@ def test_a_secret_may_come_from_a_file(tmp_path, monkeypatch):
         load()
 
 
+def test_a_space_that_was_copied_with_a_secret_is_no_part_of_it(monkeypatch):
+    monkeypatch.setenv("PARLEY_WECOM_APP_TOKEN", " Token1\n")
+    monkeypatch.setenv("PARLEY_WECOM_BOT_TOKEN", " ")
+    assert load().secrets.wecom_app_token == "Token1"
+    assert load().secrets.wecom_bot_token is None
+
+
 def test_production_refuses_to_start_without_a_key_and_a_database(tmp_path, monkeypatch):
     path = _file(tmp_path, "production: true\n")
     problem = _problem(path)

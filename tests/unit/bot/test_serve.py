@@ -93,11 +93,9 @@ async def test_a_folder_nothing_can_be_made_in_is_a_fault(place, monkeypatch):
     assert f"{place / 'var'} cannot be opened by this account" in page
 
 
-@pytest.mark.parametrize(
-    ("more", "is_said"),
-    [({"SIGNING_SECRET": "a-secret"}, True), ({"SIGNING_SECRET": "a-secret", "APP_TOKEN": "xapp-of-the-tests"}, False)],
-)
-async def test_where_slack_sends_to_is_said_at_start_and_not_with_socket_mode(place, monkeypatch, more, is_said):
+async def said_at_start(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a house says that is told to end as soon as it is open."""
+
     @asynccontextmanager
     async def opened(*_: object) -> AsyncIterator[SimpleNamespace]:
         asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
@@ -108,10 +106,47 @@ async def test_where_slack_sends_to_is_said_at_start_and_not_with_socket_mode(pl
     monkeypatch.setattr("bot.serve.open_house", opened)
     monkeypatch.setattr("bot.serve.gc", Mock())  # what this process has stays as it is
     monkeypatch.setattr("bot.serve.set_up_logging", Mock())
+    page = io.StringIO()
+    await serve(config.load(), Console(file=page, width=500))
+    return page.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("more", "is_said"),
+    [({"SIGNING_SECRET": "a-secret"}, True), ({"SIGNING_SECRET": "a-secret", "APP_TOKEN": "xapp-of-the-tests"}, False)],
+)
+async def test_where_slack_sends_to_is_said_at_start_and_not_with_socket_mode(place, monkeypatch, more, is_said):
     monkeypatch.setenv("PARLEY_SLACK__ENABLED", "true")
     monkeypatch.setenv("PARLEY_SLACK__PUBLIC_URL", "https://parley.example.com/")
     for name, value in {"BOT_TOKEN": "xoxb-of-the-tests", **more}.items():
         monkeypatch.setenv(f"PARLEY_SLACK_{name}", value)
-    page = io.StringIO()
-    await serve(config.load(), Console(file=page, width=500))
-    assert ("Slack over HTTP at https://parley.example.com/channels/slack" in page.getvalue()) is is_said
+    page = await said_at_start(monkeypatch)
+    assert ("Slack over HTTP at https://parley.example.com/channels/slack" in page) is is_said
+
+
+_KEY = "abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG"
+_BOT = {"BOT__ENABLED": "true", "BOT__ID": "aibTESTbot"}
+_APP = {"APP__ENABLED": "true", "APP__CORP_ID": "ww00000000000000aa", "APP__AGENT_ID": "1000002"}
+_PUBLIC = {"PUBLIC_URL": "https://parley.example.com/"}
+_BY_CALLBACK = {"BOT_TOKEN": "Token1", "BOT_AES_KEY": _KEY}
+_OF_THE_APP = {"APP_SECRET": "a-secret", "APP_TOKEN": "Token1", "APP_AES_KEY": _KEY}
+
+
+@pytest.mark.parametrize(
+    ("settings", "secrets", "bot", "app"),
+    [
+        (_BOT | _APP | _PUBLIC, _BY_CALLBACK | _OF_THE_APP, "https://parley.example.com/channels/wecom:",
+         "https://parley.example.com/channels/wecom-app:"),
+        (_APP | _PUBLIC, _OF_THE_APP, "", "https://parley.example.com/channels/wecom-app:"),
+        (_BOT, _BY_CALLBACK, "https://…/channels/wecom:", ""),
+        (_BOT | _PUBLIC, _BY_CALLBACK | {"BOT_SECRET": "a-secret"}, "", ""),  # by long connection, which needs none
+    ],
+)  # fmt: skip
+async def test_the_urls_to_enter_at_wecom_are_said_at_start(place, monkeypatch, settings, secrets, bot, app):
+    for name, value in settings.items():
+        monkeypatch.setenv(f"PARLEY_WECOM__{name}", value)
+    for name, value in secrets.items():
+        monkeypatch.setenv(f"PARLEY_WECOM_{name}", value)
+    page = await said_at_start(monkeypatch)
+    assert (f"the AI bot back at {bot}" in page) is bool(bot)
+    assert (f"the app back at {app}" in page) is bool(app)
