@@ -8,7 +8,7 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any
 
-from core.errors import ChannelError, DoorLost, LeaseLost, NotStored, RateLimited, Undeliverable, trace
+from core.errors import ChannelError, DoorLost, LeaseLost, NotStored, RateLimited, Undeliverable, Unreached, trace
 from core.extras import Placed, with_words
 from core.hall import Hall
 from core.message import Chunk, PartId
@@ -21,7 +21,7 @@ _STORE_RETRY = 0.5
 _PAUSE = timedelta(seconds=1)
 _BACKOFF = 2.0  # seconds before the second try; twice as long before each further one, up to a minute
 # What says nothing against the answer or its platform: these tries do not count.
-_PATIENT = (RateLimited, DoorLost, NotStored, LeaseLost, asyncio.CancelledError)
+_PATIENT = (RateLimited, DoorLost, Unreached, NotStored, LeaseLost, asyncio.CancelledError)
 
 
 class Feed:
@@ -180,9 +180,16 @@ class Courier:
     def _delay(self, error: BaseException) -> timedelta:
         if isinstance(error, RateLimited):
             return error.retry_after
+        if isinstance(error, Unreached):
+            return _backoff(self.delivery.attempts - 1)
         if isinstance(error, _PATIENT):
             return _PAUSE
-        return timedelta(seconds=min(_BACKOFF * 2.0**self.delivery.failures, 60.0))
+        return _backoff(self.delivery.failures)
+
+
+def _backoff(tries: int) -> timedelta:
+    """How long to wait after so many earlier tries."""
+    return timedelta(seconds=min(_BACKOFF * 2.0 ** min(tries, 16), 60.0))
 
 
 def _report(error: BaseException, delivery: Delivery) -> None:

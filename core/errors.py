@@ -74,6 +74,10 @@ class DoorLost(ChannelError):
     """This process no longer holds the connection the answer must go through."""
 
 
+class Unreached(ChannelError):
+    """The channel could not be reached, and nothing was sent."""
+
+
 class Undeliverable(ChannelError):
     """The channel refuses this message for good; sending it again would not help."""
 

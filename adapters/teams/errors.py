@@ -5,7 +5,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
-from core.errors import ChannelError, RateLimited, Undeliverable
+from core.errors import ChannelError, RateLimited, Undeliverable, Unreached
 
 # What is tried again, with jitter (learn.microsoft.com, "Optimize your bot with rate limiting in Teams").
 TRANSIENT = frozenset({412, 429, 502, 504})
@@ -77,7 +77,7 @@ class Unsure(ChannelError):
     """Teams did not say whether it took the message."""
 
 
-class NotSent(ChannelError):
+class NotSent(Unreached):
     """Teams could not be reached, and nothing was sent."""
 
 

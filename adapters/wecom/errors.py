@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from adapters.wecom.texts import TOLD, say_to_operator
-from core.errors import ChannelError, RateLimited, Undeliverable
+from core.errors import ChannelError, RateLimited, Undeliverable, Unreached
 
 BUSY, WRONG_SECRET, BAD_TOKEN, EXPIRED_TOKEN, TOO_LONG = -1, 40001, 40014, 42001, 40058
 LIMITED, NO_PERMISSION, NO_MEMBER, UNTRUSTED_IP, NO_RECEIVER = 45009, 48002, 60011, 60020, 81013
@@ -39,7 +39,7 @@ class Unsure(ChannelError):
     """WeCom did not say whether it took the message."""
 
 
-class NotSent(ChannelError):
+class NotSent(Unreached):
     """WeCom could not be reached, and nothing was sent."""
 
 

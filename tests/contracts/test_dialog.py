@@ -23,6 +23,7 @@ from core.errors import (
     Refused,
     TooLong,
     Undeliverable,
+    Unreached,
 )
 from core.hall import Hall, Terms
 from core.manager import DialogManager
@@ -1461,6 +1462,16 @@ async def test_a_door_that_lost_its_connection_neither_spins_nor_uses_up_the_ans
         await house.until(reply_id, State.DONE)
         assert house.door.shown[message.id] == "answer to one"
         assert len(house.door.deliveries) == 4
+
+
+async def test_an_answer_outlasts_the_outage_of_its_platform(store, monkeypatch):
+    monkeypatch.setattr("core.delivery._BACKOFF", 0.01)
+    async with House(store, terms=replace(TERMS, max_deliveries=2)).at_work() as house:
+        house.door.troubles = [Unreached() for _ in range(5)]
+        message, reply_id = await house.ask("one")
+        await house.until(reply_id, State.DONE)
+        assert house.door.shown[message.id] == "answer to one"
+        assert len(house.door.deliveries) == 6
 
 
 async def test_nothing_is_claimed_for_a_door_without_its_connection(house):
