@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -166,7 +167,7 @@ class SocketBot:
             await self._connection.send("aibot_respond_msg", _lost(event), req_id=req_id)
 
 
-class _Door:
+class _Door(ABC):
     """What the two doors that WeCom comes to over HTTP have in common: the check of the address, and disbelief."""
 
     name: str
@@ -196,8 +197,9 @@ class _Door:
             self._report()
             return Received(HTTPStatus.UNAUTHORIZED)
 
+    @abstractmethod
     async def _answered(self, message: bytes, webhook: Webhook, accept: Accept) -> Received:
-        raise NotImplementedError
+        """Works on what an opened callback says. Raises Malformed or NotStored."""
 
     def _report_malformed(self, error: Malformed) -> None:
         """It is WeCom's own, so somebody waits for an answer. Only fixed words and names of fields are said of it."""

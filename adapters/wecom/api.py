@@ -119,26 +119,6 @@ class Api:
         """Takes a message back, within 24 hours (document 94867)."""
         await self._call("message/recall", {"msgid": msgid})
 
-    async def update_card(
-        self,
-        user: str,
-        response_code: str,
-        *,
-        card: Mapping[str, Any] | None = None,
-        replace_name: str = "",
-    ) -> None:
-        """Changes a card for one person to `card`, else its buttons to a grey one that says `replace_name`.
-
-        A code is good for 72 hours and one call (document 94888), so nothing is tried again.
-        """
-        body: dict[str, Any] = {
-            "userids": [user],
-            "agentid": self._settings.agent_id,
-            "response_code": response_code,
-        }
-        body |= {"template_card": card} if card is not None else {"button": {"replace_name": replace_name}}
-        await self._call("message/update_template_card", body, may_repeat=False)
-
     # ---------------------------------------------------------------------------------------------------------- media
 
     async def upload(self, image: Image) -> str:
@@ -168,12 +148,6 @@ class Api:
         return data
 
     # ----------------------------------------------------------------------------------------------------- the set-up
-
-    async def callback_ips(self) -> tuple[str, ...]:
-        """Where WeCom's callbacks come from, as addresses and ranges (document 92521)."""
-        answer = await self._call("getcallbackip")
-        listed = answer.get("ip_list")
-        return tuple(ip for ip in listed if isinstance(ip, str)) if isinstance(listed, list) else ()
 
     async def check(self) -> Agent:
         """Asks for a token anew and then for the app itself, without the store. Raises NotLetIn or a ChannelError."""
@@ -210,7 +184,6 @@ class Api:
         body: Mapping[str, Any] | Image | None = None,
         *,
         query: Mapping[str, str] | None = None,
-        may_repeat: bool = True,
         limit: int = 0,
     ) -> Mapping[str, Any]:
         is_renewed, attempt = False, 1
@@ -218,8 +191,8 @@ class Api:
         while True:
             try:
                 answer = await self._once(path, body, query or {}, token, limit=limit)
-            except (NotSent, Unsure) as error:
-                if attempt == _TRIES or (isinstance(error, Unsure) and not may_repeat):
+            except (NotSent, Unsure):
+                if attempt == _TRIES:
                     raise
             else:
                 code = _code(answer)

@@ -153,19 +153,6 @@ async def test_a_message_is_recalled_by_its_id(api, qyapi):
     assert qyapi.of("message/recall")[0].body == {"msgid": "m7"}
 
 
-async def test_a_card_is_changed_for_one_person_and_never_twice_with_one_code(api, qyapi):
-    await api.update_card("anna", "code", replace_name="Done")
-    await api.update_card("anna", "code2", card={"card_type": "button_interaction"})
-    named, whole = (call.body for call in qyapi.of("message/update_template_card"))
-    common = {"userids": ["anna"], "agentid": AGENT}
-    assert named == {**common, "response_code": "code", "button": {"replace_name": "Done"}}
-    assert whole == {**common, "response_code": "code2", "template_card": {"card_type": "button_interaction"}}
-    qyapi.answer("message/update_template_card", 502)
-    with pytest.raises(Unsure):
-        await api.update_card("anna", "code3", replace_name="Done")
-    assert len(qyapi.of("message/update_template_card")) == 3
-
-
 # -------------------------------------------------------------------------------------------------------------- tokens
 
 
@@ -334,11 +321,6 @@ async def test_a_file_that_is_gone_is_not_found(api, qyapi):
 
 
 # ------------------------------------------------------------------------------------------------------------ the rest
-
-
-async def test_where_callbacks_come_from_is_known(api, qyapi):
-    qyapi.answer("getcallbackip", {"errcode": 0, "ip_list": ["203.0.113.0/24", 5]})
-    assert await api.callback_ips() == ("203.0.113.0/24",)
 
 
 async def test_the_check_asks_for_a_token_and_for_the_app_and_needs_no_store(api, qyapi, store):
