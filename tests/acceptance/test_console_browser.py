@@ -317,8 +317,10 @@ async def test_what_was_thought_is_shown_to_whoever_opens_it(tmp_path, monkeypat
         await expect(thought).to_be_visible()
         assert len(fetched) == 1
 
+        engine.gate = asyncio.Event()
         await exchange.locator(".again").click()
         await expect(thoughts).to_be_hidden()
+        engine.gate.set()
         await until_finished(exchange)
         await expect(thought).to_be_hidden()
         await page.reload()
