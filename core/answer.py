@@ -6,14 +6,20 @@ from dataclasses import replace
 from core.message import NO_USAGE, Chunk, Reasoning, Replace, Source, Status, StatusKind, Text, Written
 from core.ports import Conversation, Delta, Engine
 from core.reading import composed
+from core.tools import quoted
 from core.turn import Answer, Chunks, SamplingParams, Turn, Utterance
 
 
 def conversation(turn: Turn) -> Conversation:
-    """What the engine is asked: system prompt, history, and the question with what was read besides it."""
+    """What the engine is asked: system prompt, history, and the question with what was read and found out besides.
+
+    What came of tools stands behind the question, so that it begins the same with and without.
+    """
     system = (Utterance("system", turn.system),) if turn.system else ()
-    question = Utterance("user", composed(turn.message.text, turn.reading, turn.language))
-    return Conversation(str(turn.message.thread), (*system, *turn.history, question), model=turn.model)
+    asked = composed(turn.message.text, turn.reading, turn.language)
+    text = "\n\n".join(filter(None, (asked, quoted(turn.results, turn.language))))
+    said = (*system, *turn.history, Utterance("user", text))
+    return Conversation(str(turn.message.thread), said, model=turn.model, tools=turn.tools)
 
 
 def within_context(params: SamplingParams, context: int) -> SamplingParams:
@@ -42,7 +48,8 @@ def _chunks(delta: Delta, engine: Engine) -> tuple[Chunk, ...]:
     thought = (Reasoning(delta.reasoning),) if delta.reasoning else ()
     text = (Text(delta.text),) if delta.text and not delta.is_anew else ()
     anew = (Replace(delta.text, Source.ENGINE),) if delta.is_anew else ()
-    chunks = (*queued, *anew, *thought, *text)
+    called = (delta.tool_call,) if delta.tool_call else ()
+    chunks = (*queued, *anew, *thought, *text, *called)
     if delta.finish is None:
         return chunks
     model = delta.model or engine.model.version

@@ -86,6 +86,12 @@ class Author:
         """Names the person and nothing else: the scope of their sealing key."""
         return _join(self.adapter, self.workspace, self.id)
 
+    @classmethod
+    def parse(cls, key: str) -> "Author":
+        """The person of this `key`, without a name; raises Malformed."""
+        adapter, workspace, id_ = _split(key, 3)
+        return cls(adapter, workspace, id_)
+
     def is_same_person(self, other: "Author") -> bool:
         return self.key == other.key
 
@@ -180,14 +186,16 @@ class CommandName(StrEnum):
     REGENERATE = "regenerate"
     CONFIRM = "confirm"
     APPEAL = "appeal"
+    FORGET = "forget-me"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command(_Event):
     """An order to the assistant: a slash command, a button, or a stop word. `args` is the rest of the line.
 
-    `regenerate` takes a ReplyId (empty: the newest answer of the thread), `confirm` the id of an Ask, `appeal` what a
-    person says to their newest refusal in the thread.
+    `regenerate` takes a ReplyId (empty: the newest answer of the thread), `confirm` the id of an Ask (empty: the newest
+    one in the thread), `appeal` what a person says to their newest refusal in the thread, `forget-me` the word
+    that says yes to it.
     """
 
     name: CommandName
@@ -318,11 +326,27 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A confirmation the person must give: the turn ends in state `asked`, the click is a Command("confirm", id)."""
+    """A confirmation the person must give: the turn ends in state `asked`, the click is a Command("confirm", id).
+
+    `id` is the id of the reply that asks: it asks for one thing, at its end.
+    """
 
     id: str
     text: str
     source: Source = Source.PLUGIN
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a tool; `arguments` is the JSON it wrote, not yet validated.
+
+    It goes no further than the stage that offered the tool.
+    """
+
+    id: str
+    name: str
+    arguments: str
+    source: Source = Source.ENGINE
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +381,7 @@ class Screened:
     source: Source = Source.MODERATION
 
 
-Chunk = Text | Reasoning | Replace | Image | Sources | Status | Ask | Written | Screened
+Chunk = Text | Reasoning | Replace | Image | Sources | Status | Ask | ToolCall | Written | Screened
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

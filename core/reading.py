@@ -99,9 +99,9 @@ def composed(question: str, reading: Reading, language: str) -> str:
         return question
     words = _words(language)
     pieces = [
-        *([f"{words.earlier}\n{_fenced(_lines(reading.earlier, words))}"] if reading.earlier else ()),
+        *([f"{words.earlier}\n{fenced(_lines(reading.earlier, words))}"] if reading.earlier else ()),
         *([words.missed] if reading.misses_thread else ()),
-        *(f"{words.file.format(name=_name(file.name))}\n{_fenced(file.text)}" for file in reading.files),
+        *(f"{words.file.format(name=on_one_line(file.name))}\n{fenced(file.text)}" for file in reading.files),
         *([words.unread.format(names=_names(reading.unread, words))] if reading.unread else ()),
         *([f"{words.question}\n{question}"] if question.strip() else ()),
     ]
@@ -133,24 +133,25 @@ def _lines(earlier: Iterable[Utterance], words: _Words) -> str:
 
 
 def _speaker(said: Utterance, words: _Words) -> str:
-    return _name(said.name) or (words.assistant if said.role == "assistant" else words.somebody)
+    return on_one_line(said.name) or (words.assistant if said.role == "assistant" else words.somebody)
 
 
 def _set_in(text: str) -> str:
     return "\n  ".join(text.strip().splitlines())
 
 
-def _fenced(text: str) -> str:
+def fenced(text: str) -> str:
+    """A quotation, in a fence longer than any in it."""
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return "\n".join((fence, text.removesuffix("\n"), fence))
 
 
 def _names(files: Iterable[UnreadFile], words: _Words) -> str:
-    return words.separator.join(f"“{_name(file.name)}”" for file in files)
+    return words.separator.join(f"“{on_one_line(file.name)}”" for file in files)
 
 
-def _name(name: str) -> str:
+def on_one_line(name: str) -> str:
     """A name on one line, and no longer than a name."""
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())
     return line if len(line) <= _MAX_NAME else line[: _MAX_NAME - 1].rstrip() + "…"

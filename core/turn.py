@@ -7,6 +7,9 @@ from typing import Protocol
 from core.message import Chunk, Message, ReplyId
 from core.message import Utterance as Utterance  # is looked for here as well
 from core.reading import EMPTY, Reading
+from core.tools import Pending as Pending  # these too
+from core.tools import Tool as Tool
+from core.tools import ToolResult as ToolResult
 
 Chunks = AsyncGenerator[Chunk, None]
 Answer = Callable[["Turn"], Chunks]
@@ -34,20 +37,27 @@ class Turn:
     """One question on its way to an answer.
 
     `reading` is what was read besides the question and belongs to it: the same words about another file are another
-    question. `history` is what was said before, oldest first and without the system prompt; `skips_cache` is set for a
-    regenerated answer; `model` is chosen by Route, "" means the engine's own.
+    question. `history` is what was said before, oldest first and without the system prompt; where the turn
+    `hears_others`, words of others than its asker lie in that. `skips_cache` is set for a regenerated answer; `model`
+    is chosen by Route, "" means the engine's own. `tools` are offered to the model, and `results` are what came of
+    those it called. A `confirmed` call is made at once: its asker has said yes.
     """
 
     message: Message
     reply_id: ReplyId
     reading: Reading = EMPTY
     history: tuple[Utterance, ...] = ()
+    hears_others: bool = False
     system: str = ""
     model: str = ""
     language: str = "en"
     params: SamplingParams = RECOMMENDED
     attempt: int = 1
     skips_cache: bool = False
+    is_admin: bool = False
+    tools: tuple[Tool, ...] = ()
+    results: tuple[ToolResult, ...] = ()
+    confirmed: Pending | None = None
 
 
 class Middleware(Protocol):

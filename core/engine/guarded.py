@@ -26,8 +26,9 @@ class Guarded:
     def __init__(self, engine: Engine, name: str, metrics: Metrics, breaker: Breaker | None = None) -> None:
         self.name = name
         self._engine, self._metrics, self._breaker = engine, metrics, breaker or Breaker()
-        self._starting, self._is_started = asyncio.Lock(), False
+        self._starting, self._is_started, self._model_name = asyncio.Lock(), False, ""
         self._waiting: set[_Request] = set()
+        self._shown: Circuit | None = None
 
     @property
     def model(self) -> Model:
@@ -47,7 +48,7 @@ class Guarded:
         async with self._starting:
             if not self._is_started:
                 await self._engine.start()
-                self._is_started = True
+                self._is_started, self._model_name = True, self._engine.model.name
                 self._show()
 
     async def stop(self) -> None:
@@ -71,10 +72,11 @@ class Guarded:
     def _tried(self) -> Iterator["_Request"]:
         """Tells the breaker and the metrics how the request ends."""
         try:
-            request = _Request(self.name, self._metrics, self._breaker, self._breaker.admit(), self._waiting)
+            admitted = self._breaker.admit()
         except Unavailable:
             self._metrics.count("engine_requests", engine=self.name, outcome="turned_away")
             raise
+        request = _Request(self.name, self._model_name, self._metrics, self._breaker, admitted, self._waiting)
         try:
             yield request
         except (Busy, Malformed, TooLong) as error:
@@ -92,7 +94,10 @@ class Guarded:
             self._show()
 
     def _show(self) -> None:
-        self._metrics.gauge("engine_breaker", self._breaker.circuit, engine=self.name)
+        circuit = self._breaker.circuit
+        if circuit is not self._shown:
+            self._shown = circuit
+            self._metrics.gauge("engine_breaker", circuit, engine=self.name)
 
 
 @dataclass(eq=False)
@@ -100,11 +105,13 @@ class _Request:
     """One request and what becomes of it; `waiting` holds those that were told nothing yet."""
 
     engine: str
+    model: str
     metrics: Metrics
     breaker: Breaker
     admitted: int
     waiting: "set[_Request]"
     began: float = field(default_factory=monotonic)
+    first: float = 0.0
     outcome: str = ""
 
     def __post_init__(self) -> None:
@@ -114,7 +121,8 @@ class _Request:
         """Notes the first word and the last."""
         if self in self.waiting and (delta.text or delta.reasoning or delta.tool_call or delta.finish):
             self.breaker.speak(self.admitted)
-            self.metrics.observe("engine_first_token_seconds", monotonic() - self.began, engine=self.engine)
+            self.first = monotonic()
+            self._time("time_to_first_token", self.first - self.began)
             self._wait(self.waiting.discard)
         if delta.finish:
             self._spend(delta)
@@ -133,13 +141,27 @@ class _Request:
             case _:
                 self.breaker.withdraw(self.admitted)
         self.metrics.count("engine_requests", engine=self.engine, outcome=outcome)
-        self._wait(self.waiting.discard)
+        self._time("request_duration", monotonic() - self.began, error_type="" if outcome == "answered" else outcome)
+        if self in self.waiting:
+            self._wait(self.waiting.discard)
 
     def _spend(self, delta: Delta) -> None:
         usage, reused = delta.usage or NO_USAGE, delta.timings.reused if delta.timings else 0
         kinds = {"prompt": usage.prompt_tokens, "completion": usage.completion_tokens, "reused": reused}
         for kind, tokens in kinds.items():
+            if not tokens:
+                continue
             self.metrics.count("engine_tokens", tokens, engine=self.engine, kind=kind)
+        for kind, tokens in (("input", usage.prompt_tokens), ("output", usage.completion_tokens)):
+            self._observe("gen_ai_client_token_usage", tokens, gen_ai_token_type=kind)
+        if self.first and usage.completion_tokens > 1:
+            self._time("time_per_output_token", (monotonic() - self.first) / (usage.completion_tokens - 1))
+
+    def _time(self, what: str, seconds: float, **labels: str) -> None:
+        self._observe(f"gen_ai_server_{what}_seconds", seconds, **labels)
+
+    def _observe(self, name: str, value: float, **labels: str) -> None:
+        self.metrics.observe(name, value, **labels, engine=self.engine, gen_ai_request_model=self.model)
 
     def _wait(self, change: "Callable[[_Request], None]") -> None:
         change(self)

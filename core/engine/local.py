@@ -83,8 +83,11 @@ class LocalEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Whether the model reasons is known once it is loaded."""
-        return Capabilities(reasoning=self._running is not None and self._running.checkpoint.prompts.reasons)
+        """Whether the model reasons, and whether its template takes tools, is known once it is loaded."""
+        if not self._running:
+            return Capabilities()
+        prompts = self._running.checkpoint.prompts
+        return Capabilities(tools=prompts.calls is not None, reasoning=prompts.reasons)
 
     @property
     def in_house(self) -> int:

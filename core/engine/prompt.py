@@ -1,21 +1,31 @@
 """What the model reads: a conversation in its own chat template, as token ids."""
 
+import json
+import logging
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Any, cast
 
 from jinja2 import TemplateError
 
+from core.engine.calls import Form, form_of
 from core.engine.family import family_of
 from core.engine.prefixes import common
 from core.engine.text import CLOSE, OPEN
 from core.errors import Malformed, Misconfigured
-from core.turn import Utterance
+from core.turn import Tool, Utterance
+
+log = logging.getLogger(__name__)
 
 _PROBE = "the system prompt"
+_PROBE_TOOL = Tool(
+    "a_probe_of_tools",
+    "Tries the template.",
+    {"type": "object", "properties": {"text": {"type": "string", "description": "Any text."}}, "required": ["text"]},
+)
 
 
 class Prompts:
@@ -31,31 +41,87 @@ class Prompts:
         tokenizer.model_max_length = sys.maxsize  # too long is for the engine to say, not for a warning
         self._bos = _automatic_bos(tokenizer)
         self.family = family_of(tokenizer.chat_template, model_type, self._ends_with_open())
-        self._marks = _either([*_marks(tokenizer), *self.family.marks])
+        self.calls = self._form()
+        """How the model calls tools; None where its template takes none, or teaches a form that is not known here."""
+        marks = self.calls.marks if self.calls else ()
+        self.call_tokens = _parts(tokenizer, marks)
+        """The tokens, by id, that its marks are made of: most decoders leave out some of them, or change them."""
+        self._marks = _either([*_marks(tokenizer), *self.family.marks, *marks])
         self._takes_system = self.family.takes_system and self._renders_system()
         self._head = lru_cache(maxsize=64)(self._opening)
+        self._has_warned = False
         self._has_tool_role = "tool" in tokenizer.chat_template
         self.reasons = CLOSE in tokenizer.get_vocab() or CLOSE in tokenizer.chat_template
 
-    def ids(self, utterances: Sequence[Utterance]) -> list[int]:
-        """The whole prompt with the generation prompt; raises Malformed."""
-        ids = cast(list[int], self._render(self._messages(utterances), tokenize=True))
+    def ids(self, utterances: Sequence[Utterance], tools: Sequence[Tool] = ()) -> list[int]:
+        """The whole prompt with the generation prompt; raises Malformed.
+
+        Tools are left out where the template takes none, or can't put these into words.
+        """
+        return self._ids(utterances, self._offered(tools))
+
+    def _ids(self, utterances: Sequence[Utterance], offered: str) -> list[int]:
+        ids = self._encoded(self._messages(utterances), offered)
         # Some templates leave the first token to the tokenizer, which rendering and encoding in one does not ask.
         return ids if ids[: len(self._bos)] == self._bos else [*self._bos, *ids]
 
-    def head(self, utterances: Sequence[Utterance], ids: Sequence[int]) -> int:
-        """How many tokens of this prompt every conversation with the same system prompt begins with."""
+    def head(self, utterances: Sequence[Utterance], ids: Sequence[int], tools: Sequence[Tool] = ()) -> int:
+        """How many tokens of this prompt every conversation with the same system prompt and tools begins with."""
         if utterances[0].role != "system":
             return 0
-        return common(self._head(utterances[0].text), ids)
+        return common(self._head(utterances[0].text, self._offered(tools)), ids)
 
     def opens_reasoning(self, ids: Sequence[int]) -> bool:
         """Whether the answer to this prompt begins inside the reasoning."""
         return self.reasons and self._tokenizer.decode(ids[-8:]).rstrip().endswith(OPEN)
 
-    def _opening(self, system: str) -> list[int]:
-        one, other = (self.ids((Utterance("system", system), Utterance("user", text))) for text in ("a", "1"))
+    def _opening(self, system: str, offered: str) -> list[int]:
+        said = ((Utterance("system", system), Utterance("user", text)) for text in ("a", "1"))
+        one, other = (self._ids(utterances, offered) for utterances in said)
         return one[: common(one, other)]
+
+    def _encoded(self, messages: list[dict[str, str]], offered: str) -> list[int]:
+        if offered:
+            try:
+                return cast(list[int], self._render(messages, tokenize=True, offered=offered))
+            except Exception as error:  # a template may do anything with them
+                plain = self._encoded(messages, "")  # raises what is wrong with the conversation itself
+                if not self._has_warned:
+                    self._has_warned = True
+                    log.warning("The model's template can't put the tools into words: %s", type(error).__name__)
+                return plain
+        return cast(list[int], self._render(messages, tokenize=True))
+
+    def _offered(self, tools: Sequence[Tool]) -> str:
+        """The tools as JSON, in the shape of OpenAI's functions; "" where there are none to be offered."""
+        if not tools or not self.calls:
+            return ""
+        return _json(self._plain_tool(tool) for tool in tools)
+
+    def _plain_tool(self, tool: Tool) -> Tool:
+        name, description = str(self._plain(tool.name)), str(self._plain(tool.description))
+        return Tool(name, description, cast(dict[str, Any], self._plain(tool.parameters)))
+
+    def _plain(self, value: object) -> object:
+        """Plain JSON values, in which nobody speaks in the template's own marks either."""
+        match value:
+            case str():
+                return self._defused(value.encode(errors="replace").decode())
+            case Mapping():
+                return {str(self._plain(str(key))): self._plain(item) for key, item in value.items()}
+            case list() | tuple():
+                return [self._plain(item) for item in value]
+            case None | bool() | int() | float():
+                return value
+        return self._plain(str(value))
+
+    def _form(self) -> Form | None:
+        """Known by trying it: many templates speak of calls and still take no tools."""
+        try:
+            text = self._render([{"role": "user", "content": "?"}], tokenize=False, offered=_json([_PROBE_TOOL]))
+        except Exception:
+            return None
+        return form_of(f"{self._tokenizer.chat_template}{text}") if _PROBE_TOOL.name in str(text) else None
 
     def _messages(self, utterances: Sequence[Utterance]) -> list[dict[str, str]]:
         # Some templates refuse two utterances of one role in a row.
@@ -99,11 +165,15 @@ class Prompts:
         except Malformed:
             return False
 
-    def _render(self, messages: list[dict[str, str]], tokenize: bool) -> object:
+    def _render(self, messages: list[dict[str, str]], tokenize: bool, offered: str = "") -> object:
         # Rendered and encoded in one call: encoding a rendered text again would put a second BOS before it.
         try:
             return self._tokenizer.apply_chat_template(
-                messages, tokenize=tokenize, add_generation_prompt=True, return_dict=False
+                messages,
+                tools=json.loads(offered) if offered else None,
+                tokenize=tokenize,
+                add_generation_prompt=True,
+                return_dict=False,
             )
         except TemplateError:
             raise Malformed("the model's template does not allow this order of utterances") from None
@@ -118,6 +188,18 @@ def _marks(tokenizer: Any) -> list[str]:
     """Special tokens, and added ones that look like marks, such as <think>."""
     added = (str(token) for token in tokenizer.get_added_vocab() if re.fullmatch(r"<.+>|\[.+\]", str(token)))
     return sorted({*tokenizer.all_special_tokens, *added}, key=len, reverse=True)
+
+
+def _parts(tokenizer: Any, marks: Sequence[str]) -> dict[int, str]:
+    """Those added tokens that marks are made of."""
+    added = tokenizer.backend_tokenizer.get_added_tokens_decoder().items()
+    return {id: token.content for id, token in added if any(token.content in mark for mark in marks)}
+
+
+def _json(tools: Iterable[Tool]) -> str:
+    """In the shape of OpenAI's functions."""
+    functions = ({"name": tool.name, "description": tool.description, "parameters": tool.parameters} for tool in tools)
+    return json.dumps([{"type": "function", "function": function} for function in functions])
 
 
 def _either(words: list[str]) -> re.Pattern[str]:

@@ -6,6 +6,7 @@ from random import getrandbits
 
 import torch
 
+from core.engine.calls import Calls
 from core.engine.checkpoint import Checkpoint
 from core.engine.detokenizer import Detokenizer
 from core.engine.footprint import fits
@@ -17,7 +18,7 @@ from core.engine.sequence import Event, Sequence
 from core.engine.text import Reasoning, TextStream
 from core.errors import Malformed, TooLong
 from core.ports import Conversation
-from core.turn import SamplingParams, Utterance
+from core.turn import SamplingParams, Tool, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -79,31 +80,32 @@ class Running:
         self.scheduler.run()
 
     def count(self, conversation: Conversation) -> int:
-        return len(self.checkpoint.prompts.ids(conversation.turns))
+        return len(self.checkpoint.prompts.ids(conversation.turns, conversation.tools))
 
     def sequence(self, conversation: Conversation, params: SamplingParams, tell: Callable[[Event], None]) -> Sequence:
         """A request to be submitted; raises Malformed or TooLong."""
         model, prompts = self.checkpoint.model, self.checkpoint.prompts
-        prompt = self.prompt(conversation.turns)
+        prompt = self.prompt(conversation.turns, conversation.tools)
+        calls = prompts.calls if conversation.tools else None
         params = clamped(params, self.checkpoint.vocabulary, room=model.context - len(prompt))
         seed = getrandbits(32) if params.seed is None else params.seed
-        decode = Detokenizer(self.checkpoint.tokenizer.backend_tokenizer)
+        decode = Detokenizer(self.checkpoint.tokenizer.backend_tokenizer, prompts.call_tokens if calls else None)
         return Sequence(
             prompt,
             Sampler(params, seed, [*prompt]),
-            TextStream(decode, params.stop, self._reasoning(prompt)),
+            TextStream(decode, params.stop, self._reasoning(prompt), Calls(calls) if calls else None),
             self.checkpoint.ends,
             model.version,
             tell,
             conversation.thread,
-            prompts.head(conversation.turns, prompt),
+            prompts.head(conversation.turns, prompt, conversation.tools),
         )
 
-    def prompt(self, turns: tuple[Utterance, ...]) -> list[int]:
+    def prompt(self, turns: tuple[Utterance, ...], tools: tuple[Tool, ...] = ()) -> list[int]:
         """The tokens to read; raises Malformed or TooLong."""
         if not turns or not turns[-1].text.strip():
             raise Malformed("there is no question")
-        prompt = self.checkpoint.prompts.ids(turns)
+        prompt = self.checkpoint.prompts.ids(turns, tools)
         if max(prompt) >= self.checkpoint.vocabulary:
             raise Malformed("the tokenizer and the model do not belong together")
         if len(prompt) >= (context := self.checkpoint.model.context):

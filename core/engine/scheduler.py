@@ -225,7 +225,7 @@ class Scheduler:
             self._room = max(1, row)
             self._wait_again(sequence)
             return
-        log.error("A prompt could not be read: %s", trace(error))
+        log.error("A prompt could not be read: %s", trace(error), extra={"trail": sequence.trail})
         if is_short_of_memory(error):
             self._tell(sequence, TooLong("there is no memory for so many tokens"))
         else:
@@ -261,13 +261,13 @@ class Scheduler:
         if token < 0:
             return self._dismiss(row, "the model computed no number; please ask again")
         try:
-            delta = sequence.accept(token)
+            deltas = sequence.accept(token)
         except Exception as error:
-            log.error("A token could not be decoded: %s", trace(error))
+            log.error("A token could not be decoded: %s", trace(error), extra={"trail": sequence.trail})
             return self._dismiss(row, "its text could not be decoded; please ask again")
-        if delta != Delta():
+        for delta in deltas:
             self._tell(sequence, delta)
-        if delta.finish:
+        if deltas and deltas[-1].finish:
             self._leave(row)
 
     def _falter(self, error: Exception) -> None:
@@ -276,10 +276,12 @@ class Scheduler:
         if is_short_of_memory(error) and self._prefixes.drop():
             log.warning("There was no memory for a step; what was kept of other threads is given up.")
         elif rows == 1 and not self._speaking[0].has_stumbled:
-            log.warning("A step with one answer failed and is tried again: %s", trace(error))
+            whose = {"trail": self._speaking[0].trail}
+            log.warning("A step with one answer failed and is tried again: %s", trace(error), extra=whose)
             self._speaking[0].has_stumbled = True
         elif rows == 1:
-            log.error("A step of the engine failed with one answer alone: %s", trace(error))
+            whose = {"trail": self._speaking[0].trail}
+            log.error("A step of the engine failed with one answer alone: %s", trace(error), extra=whose)
             self._dismiss(0, "this step failed; please ask again")
             # The one at fault is out; only a want of memory is the others' concern too.
             self._room = 1 if is_short_of_memory(error) else self._slots

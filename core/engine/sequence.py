@@ -1,7 +1,7 @@
 """One request on its way through the engine."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 from core.engine.sampler import Sampler
@@ -9,6 +9,7 @@ from core.engine.text import Piece, TextStream
 from core.errors import EngineError, Unavailable
 from core.message import Usage
 from core.ports import Delta, Timings
+from core.trail import Trail, trail
 
 Event = Delta | EngineError
 
@@ -18,7 +19,8 @@ class Sequence:
     """A prompt and what was generated for it. Belongs to the scheduler's thread, save for `cancel()`.
 
     `tell` is called with each event, on the event loop; the last one is a Delta with `finish`, or an error. What was
-    read is kept for the next turn of `thread` ("" for none); the first `head` tokens are every thread's.
+    read is kept for the next turn of `thread` ("" for none); the first `head` tokens are every thread's. `trail` is
+    whose it is, for the log.
     """
 
     prompt: list[int]
@@ -34,6 +36,7 @@ class Sequence:
     reused: int = field(default=0, init=False)
     has_stumbled: bool = field(default=False, init=False)
     is_cancelled: bool = field(default=False, init=False)
+    trail: Trail = field(default_factory=trail, init=False)
     asked_at: float = field(default_factory=monotonic, init=False)
     begun_at: float | None = field(default=None, init=False)
     first_at: float | None = field(default=None, init=False)
@@ -72,8 +75,8 @@ class Sequence:
         """The next tokens to be read, `size` at most."""
         return self.tokens[self.read : self.read + size]
 
-    def accept(self, token: int) -> Delta:
-        """What the next token says; the delta has `finish` if it was the last."""
+    def accept(self, token: int) -> tuple[Delta, ...]:
+        """What the next token says, which may be nothing; the last delta has `finish` if it was the last token."""
         self.tokens.append(token)
         self.first_at = self.first_at or monotonic()
         if token in self.ends:
@@ -83,19 +86,20 @@ class Sequence:
             return self._last(piece, "stop")
         if self.generated >= self.sampler.params.max_new_tokens:
             return self._last(piece, "length")
-        return Delta(piece.text, piece.reasoning)
+        return _deltas(piece)
 
-    def _last(self, piece: Piece, finish: str) -> Delta:
+    def _last(self, piece: Piece, finish: str) -> tuple[Delta, ...]:
         held = Piece() if piece.is_stopped else self.text.flush()
-        return Delta(
-            piece.text + held.text,
-            piece.reasoning + held.reasoning,
+        said = Piece(piece.text + held.text, piece.reasoning + held.reasoning, calls=piece.calls + held.calls)
+        last = Delta(
             finish="stop" if held.is_stopped else finish,
             usage=self._usage(),
             model=self.model,
             seed=self.sampler.seed,
             timings=self._timings(),
         )
+        # A call comes after the words that lead to it.
+        return (*_deltas(said), last) if said.calls else (replace(last, text=said.text, reasoning=said.reasoning),)
 
     def _usage(self) -> Usage:
         return Usage(len(self.prompt), self.generated)
@@ -104,3 +108,8 @@ class Sequence:
         asked = self.asked_at
         begun, first = self.begun_at or asked, self.first_at or asked
         return Timings(begun - asked, first - asked, monotonic() - asked, self.reused)
+
+
+def _deltas(piece: Piece) -> tuple[Delta, ...]:
+    words = (Delta(piece.text, piece.reasoning),) if piece.text or piece.reasoning else ()
+    return (*words, *(Delta(tool_call=call) for call in piece.calls))

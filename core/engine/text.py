@@ -1,7 +1,10 @@
-"""How token ids become text that may be shown: whole characters, no stop string, reasoning apart."""
+"""How token ids become text that may be shown: whole characters, no stop string, reasoning and calls apart."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from core.engine.calls import Calls
+from core.message import ToolCall
 
 OPEN, CLOSE = "<think>", "</think>"
 
@@ -11,11 +14,15 @@ Decode = Callable[[int], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """The next piece of an answer; `is_stopped` once a stop string was met, which is not part of `text`."""
+    """The next piece of an answer, the tools it calls after its text.
+
+    `is_stopped` once a stop string was met, which is not part of `text`, or all tools were called.
+    """
 
     text: str = ""
     reasoning: str = ""
     is_stopped: bool = False
+    calls: tuple[ToolCall, ...] = ()
 
 
 class Scanner:
@@ -96,23 +103,48 @@ class Reasoning:
 
 
 class TextStream:
-    """The text of one answer, as its tokens come. Stop strings are looked for in the answer, not in the reasoning."""
+    """The text of one answer, as its tokens come.
 
-    def __init__(self, decode: Decode, stop: tuple[str, ...] = (), reasoning: Reasoning | None = None) -> None:
+    Stop strings are looked for in the answer, not in the reasoning and not in a call; calls only where tools were
+    offered, and in the answer.
+    """
+
+    def __init__(
+        self,
+        decode: Decode,
+        stop: tuple[str, ...] = (),
+        reasoning: Reasoning | None = None,
+        calls: Calls | None = None,
+    ) -> None:
         self._decode = decode
         self._scanner = Scanner(stop)
-        self._reasoning = reasoning
+        self._reasoning, self._calls = reasoning, calls
 
     def feed(self, token: int) -> Piece:
         return self._show(self._decode(token) or "")
 
     def flush(self) -> Piece:
         """What was held back, now that no more tokens come. A character cut in its middle is never shown."""
-        thought, beginning = self._reasoning.flush() if self._reasoning else ("", "")
-        shown, is_stopped = self._scanner.feed(beginning)
-        return Piece(shown if is_stopped else shown + self._scanner.rest(), thought, is_stopped)
+        piece = self._parted(*(self._reasoning.flush() if self._reasoning else ("", "")))
+        if piece.is_stopped:
+            return piece
+        words, calls = self._calls.flush() if self._calls else ("", ())
+        shown, is_stopped = self._scanner.feed(words)
+        if is_stopped:
+            return Piece(piece.text + shown, piece.reasoning, is_stopped, piece.calls)
+        return Piece(piece.text + shown + self._scanner.rest(), piece.reasoning, False, piece.calls + calls)
 
     def _show(self, text: str) -> Piece:
-        thought, answer = self._reasoning.feed(text) if self._reasoning else ("", text)
-        shown, is_stopped = self._scanner.feed(answer)
-        return Piece(shown, thought, is_stopped)
+        return self._parted(*(self._reasoning.feed(text) if self._reasoning else ("", text)))
+
+    def _parted(self, thought: str, answer: str) -> Piece:
+        if not self._calls:
+            shown, is_stopped = self._scanner.feed(answer)
+            return Piece(shown, thought, is_stopped)
+        words, calls = self._calls.feed(answer)
+        shown, is_stopped = self._scanner.feed(words)
+        thought = self._calls.without_marks(thought)
+        if is_stopped or not calls:
+            return Piece(shown, thought, is_stopped or self._calls.is_over)
+        # What may be the beginning of a stop string was said before them, and is none.
+        return Piece(shown + self._scanner.rest(), thought, self._calls.is_over, calls)

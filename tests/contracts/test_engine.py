@@ -1,6 +1,7 @@
-"""What every engine promises: the echo, the scripted one, a model in this process, one of a chain, and a server's."""
+"""What every engine promises: the echo, the scripted one, models in this process, one of a chain, and a server's."""
 
 import asyncio
+import json
 import math
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
@@ -11,9 +12,10 @@ import pytest
 
 from core.engine import REMOTE, EchoEngine, Fallback, Guarded, LocalEngine, RemoteEngine, Routed
 from core.errors import Malformed, TooLong, Unavailable
-from core.message import Usage
-from core.ports import Conversation, Delta, Engine, Tool, ToolCall
-from core.turn import SamplingParams, Utterance
+from core.message import ToolCall, Usage
+from core.ports import Conversation, Delta, Engine
+from core.turn import SamplingParams, Tool, Utterance
+from tests.fakes.caller import WEATHER, save_caller
 from tests.fakes.engine import ScriptedEngine, say
 from tests.fakes.metrics import Numbers
 from tests.fakes.tiny import save_tiny
@@ -24,7 +26,6 @@ SCRIPT = (
     Delta(tool_call=ToolCall("1", "weather", '{"city": "Tokyo"}')),
     *say("Each word of this script is one token, and each space."),
 )
-WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
 GREEDY = SamplingParams(temperature=0, max_new_tokens=24)
 LONG = SamplingParams(temperature=0, max_new_tokens=100)
 FAILURES = 4  # more than a breaker bears
@@ -50,6 +51,11 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def caller(tmp_path_factory):
+    return save_caller(tmp_path_factory.mktemp("caller"))
+
+
+@pytest.fixture(scope="module")
 def served(tmp_path_factory):
     with model_server(tmp_path_factory.mktemp("served")) as url:
         yield url
@@ -59,14 +65,15 @@ def served(tmp_path_factory):
 SERVED = replace(REMOTE, top_k=False, repetition_penalty=False)
 
 
-@pytest.fixture(params=["echo", "scripted", "local", "chain", "remote"])
+@pytest.fixture(params=["echo", "scripted", "local", "caller", "chain", "remote"])
 async def engine(request):
     if request.param == "echo":
         engine: Engine = EchoEngine(context=512)
     elif request.param == "scripted":
         engine = ScriptedEngine(SCRIPT, context=512, limit=8)
-    elif request.param == "local":
-        engine = LocalEngine(request.getfixturevalue("folder"), slots=2, max_waiting=6, threads=1)
+    elif request.param in {"local", "caller"}:
+        folder = request.getfixturevalue("folder" if request.param == "local" else "caller")
+        engine = LocalEngine(folder, slots=2, max_waiting=6, threads=1)
     elif request.param == "chain":
         local = LocalEngine(request.getfixturevalue("folder"), slots=2, max_waiting=6, threads=1)
         engine = Routed({"chat": Fallback([Guarded(local, "local", Numbers())], Numbers())}, default="chat")
@@ -340,5 +347,8 @@ async def test_reasoning_comes_apart_from_the_answer(engine):
 @needs("tools")
 async def test_a_model_may_call_a_tool(engine):
     async with aclosing(engine.stream(conversation(tools=(WEATHER,)), GREEDY)) as deltas:
-        calls = [delta.tool_call async for delta in deltas if delta.tool_call]
-    assert [call.name for call in calls] == ["weather"]
+        told = [delta async for delta in deltas]
+    calls = [delta.tool_call for delta in told if delta.tool_call]
+    assert [(call.name, json.loads(call.arguments)) for call in calls] == [("weather", {"city": "Tokyo"})]
+    assert told[-1].finish == "stop"
+    assert not told[-1].tool_call

@@ -7,8 +7,8 @@ from typing import Any
 
 from core.engine.text import Reasoning, Scanner
 from core.errors import Unavailable
-from core.message import Usage
-from core.ports import Delta, Timings, ToolCall
+from core.message import ToolCall, Usage
+from core.ports import Delta, Timings
 
 
 class Answer:

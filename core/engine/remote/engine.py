@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 from collections.abc import AsyncGenerator, Awaitable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from dataclasses import replace
@@ -14,6 +15,7 @@ from core.engine.remote.lobby import meet
 from core.engine.remote.request import SEEDS, body, bounded, estimate
 from core.errors import Busy, EngineError, Malformed, TooLong, Unavailable
 from core.ports import Capabilities, Conversation, Delta, Model
+from core.trail import trail
 from core.turn import SamplingParams
 
 T = TypeVar("T")
@@ -169,7 +171,7 @@ class RemoteEngine:
         first = min(end, now() + self._silence)
         create: Any = endpoint.client.chat.completions.create
         with endpoint.busy():
-            chunks = await _by(first, create(**request))
+            chunks = await _by(first, create(**request, extra_headers=_named()))
             answer.begin()
             try:
                 while not answer.is_stopped:
@@ -182,6 +184,12 @@ class RemoteEngine:
                         yield delta
             finally:
                 await chunks.close()
+
+
+def _named() -> dict[str, str]:
+    """What the server's own log knows the request by: vLLM makes its id of this header, and wants each only once."""
+    turn = trail().turn
+    return {"X-Request-Id": f"{turn}-{secrets.token_hex(3)}"} if turn else {}
 
 
 async def _by(when: float, awaitable: Awaitable[T]) -> T:

@@ -9,8 +9,8 @@ from typing import Any
 
 from core.engine.parameters import checked
 from core.errors import Malformed
-from core.ports import Capabilities, Conversation, Tool
-from core.turn import SamplingParams, Utterance
+from core.ports import Capabilities, Conversation
+from core.turn import SamplingParams, Tool, Utterance
 
 # A word or a part of one in "camelCase", a single capital, a gap, or any other character.
 _PIECES = re.compile(r"(?P<word>[A-Z]?[a-z]+)|(?P<gap>\s+)|.", re.DOTALL)

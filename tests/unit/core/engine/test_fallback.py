@@ -219,7 +219,21 @@ async def test_tokens_and_the_first_word_are_counted():
     counts = chain.numbers.counts
     kinds = ("prompt", "completion", "reused")
     assert [counts["engine_tokens", "first", kind] for kind in kinds] == [100, 7, 60]
-    assert len(chain.numbers.observed["engine_first_token_seconds", "first"]) == 1
+    observed = chain.numbers.observed
+    assert len(observed["gen_ai_server_time_to_first_token_seconds", "first", "m0"]) == 1
+    assert observed["gen_ai_client_token_usage", "input", "first", "m0"] == [100]
+    assert observed["gen_ai_client_token_usage", "output", "first", "m0"] == [7]
+    assert len(observed["gen_ai_server_time_per_output_token_seconds", "first", "m0"]) == 1
+    assert len(observed["gen_ai_server_request_duration_seconds", "", "first", "m0"]) == 1
+
+
+async def test_how_long_a_request_took_is_told_by_how_it_ended():
+    async with Chain([Unavailable()], say("I am the second.")) as chain:
+        await chain.ask()
+    observed = chain.numbers.observed
+    assert len(observed["gen_ai_server_request_duration_seconds", "failed", "first", "m0"]) == 1
+    assert not observed["gen_ai_server_time_to_first_token_seconds", "first", "m0"]
+    assert len(observed["gen_ai_server_request_duration_seconds", "", "second", "m1"]) == 1
 
 
 # ---------------------------------------------------------------------------------------------------- starting

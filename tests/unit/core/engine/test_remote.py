@@ -17,9 +17,10 @@ from core.engine import REMOTE, RemoteEngine
 from core.engine.remote.endpoints import shown
 from core.engine.remote.request import bounded, estimate
 from core.errors import Busy, Malformed, Misconfigured, TooLong, Unavailable
-from core.message import Usage
-from core.ports import Conversation, Delta, Tool, ToolCall
-from core.turn import SamplingParams, Utterance
+from core.message import ToolCall, Usage
+from core.ports import Conversation, Delta
+from core.trail import follow
+from core.turn import SamplingParams, Tool, Utterance
 from tests.fakes.wire import DONE, HELLO, USAGE, Refusal, Step, WireServer, call, piece, running
 from tests.server import ROOT, free_port
 
@@ -63,6 +64,18 @@ async def asked(conversation=QUESTION, params=PARAMS, **settings) -> dict[str, A
 
 
 # ------------------------------------------------------------------------------------------------- what is asked
+
+
+async def test_a_server_is_told_whose_turn_it_is_by_an_id_of_its_own_each_time():
+    async with asking(server := WireServer()) as engine:
+        await ask(engine)
+        follow("0f" * 16)
+        await ask(engine)
+        await ask(engine)
+    nobodys, first, second = server.named
+    assert not nobodys
+    assert first != second
+    assert first.partition("-")[0] == second.partition("-")[0] == "0f" * 16
 
 
 async def test_the_request_says_what_openai_calls_it():

@@ -17,6 +17,7 @@ from core.engine.text import TextStream
 from core.errors import TooLong, Unavailable
 from core.message import Usage
 from core.ports import Delta
+from core.trail import apart, follow
 from core.turn import SamplingParams
 from tests.fakes.networks import SMALL, network
 
@@ -231,13 +232,17 @@ def test_a_cache_that_cannot_grow_is_as_it_was(llama, monkeypatch):
     assert bench.answer(speaker) == bench.generate(speaker)
 
 
-def test_text_that_can_not_be_decoded_fails_alone(llama):
+def test_text_that_can_not_be_decoded_fails_alone_and_is_told_by_its_turn(llama, caplog):
     bench = Bench(llama)
-    other, broken = bench.ask([9, 10, 11]), bench.ask([12, 13])
+    other = bench.ask([9, 10, 11])
+    with apart():
+        follow("0f" * 16)
+        broken = bench.ask([12, 13])
     broken.text = TextStream(lambda token: str(1 // 0))
     bench.run()
     assert isinstance(bench.told[broken][-1], Unavailable)
     assert bench.answer(other) == bench.generate(other)
+    assert [record.trail.turn for record in caplog.records] == ["0f" * 16]
 
 
 def test_a_request_that_ends_at_its_first_token_never_takes_a_row_for_longer(llama):
