@@ -9,7 +9,7 @@ from typing import Any
 from bench.database import server
 from bench.report import Figure, Progress, report
 
-PARTS = ("moderation", "cache")  # each has a module turn_<part>, with `figures(progress, server, is_quick)`
+PARTS = ("moderation", "plugins", "cache")  # each has a module turn_<part>, with `figures(progress, server, is_quick)`
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:

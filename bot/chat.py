@@ -5,6 +5,7 @@ import json
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from ssl import SSLContext
 from threading import Thread
 from typing import Any
 
@@ -32,7 +33,7 @@ class Terminal:
         self._screen = screen
         self._thread: str | None = None
         self._reply = ""
-        self._is_whole = False
+        self._is_whole = self._is_asking = False
         self._csrf = ""
 
     async def model(self) -> str | None:
@@ -63,6 +64,8 @@ class Terminal:
                     self._screen.print(say("chat_cut"), style="yellow", markup=False)
                     live.update(Markdown(await self._later()), refresh=True)
             self._screen.print()
+            if self._is_asking:
+                self._screen.print(say("chat_confirm"), style="yellow", markup=False)
             if self._shows_reasoning and (thought := await self._thought()):
                 self._screen.print(say("chat_thought"), thought, sep="\n", style="dim", markup=False)
                 self._screen.print()
@@ -96,14 +99,15 @@ class Terminal:
     def _grown(self, text: str, event: str, data: dict[str, Any]) -> str:
         match event:
             case "start":
-                self._thread, self._reply, self._is_whole = data["thread"], data["reply_id"], False
+                self._thread, self._reply = data["thread"], data["reply_id"]
+                self._is_whole = self._is_asking = False
                 return text
             case "delta":
                 return text + str(data["text"])
             case "replace":
                 return str(data["text"])
             case "done":
-                self._is_whole = True
+                self._is_whole, self._is_asking = True, data["state"] == "asked"
                 return str(data["response"])
             case _:
                 return text
@@ -115,12 +119,13 @@ class Terminal:
         return say("chat_refused", url=self._url, problem=answer.get("error", "?"))
 
 
-async def converse(url: str, token: str, *, shows_reasoning: bool = False) -> int:
-    """Talks until Ctrl+D; the exit status."""
+async def converse(url: str, token: str, *, shows_reasoning: bool = False, trusted: SSLContext | None = None) -> int:
+    """Talks until Ctrl+D; the exit status. Over HTTPS the certificates of the system are trusted, or `trusted`."""
     screen = Console(highlight=False)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     jar = aiohttp.CookieJar(unsafe=True)  # the server is reached by its IP address
-    async with aiohttp.ClientSession(headers=headers, cookie_jar=jar, timeout=_TIMEOUT) as session:
+    connector = aiohttp.TCPConnector(ssl=trusted or True)
+    async with aiohttp.ClientSession(headers=headers, cookie_jar=jar, timeout=_TIMEOUT, connector=connector) as session:
         terminal = Terminal(session, url, screen, shows_reasoning=shows_reasoning)
         try:
             model = await terminal.model()

@@ -43,6 +43,7 @@ def remote_engine(config: Config, model: str, *, start_seconds: float = 120) -> 
         top_k=settings.top_k,
         repetition_penalty=settings.repetition_penalty,
         reasoning=settings.reasoning,
+        tools=settings.tools,
     )
     return RemoteEngine(
         settings.urls,

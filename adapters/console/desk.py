@@ -124,7 +124,7 @@ class Desk:
         author = visitor.author
         named = str(payload.get("thread") or payload.get("reply_id") or "")
         event_id = secrets.token_hex(16) if key is None else event_id_of(action, author, named, key)
-        if action in ("feedback", "regenerate"):
+        if action in ("feedback", "regenerate", "confirm"):
             reply = await self.own_reply(visitor, reply_id_of(payload))
             return reply.thread, event_id
         if action == "chat" and payload.get("thread") is None:

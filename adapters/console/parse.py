@@ -23,7 +23,7 @@ from core.message import (
     Visibility,
 )
 
-ACTIONS = ("chat", "feedback", "stop", "regenerate")
+ACTIONS = ("chat", "feedback", "stop", "regenerate", "confirm")
 REASONS = ("incorrect", "incomplete", "unclear", "off_topic", "unsafe")
 SCORES: Mapping[str, int | None] = {"up": 5, "down": 1, "none": None}
 MAX_COMMENT = 4_000
@@ -60,8 +60,8 @@ def parse(
 ) -> tuple[Event, ...]:
     """The event a payload stands for; raises Problem.
 
-    `thread` is where it happens: for chat and stop the one the payload names (or a new one), for regenerate that of
-    the reply; feedback goes by its reply alone.
+    `thread` is where it happens: for chat and stop the one the payload names (or a new one), for regenerate and confirm
+    that of the reply; feedback goes by its reply alone.
     """
     where: dict[str, Any] = {"id": event_id, "thread": thread, "author": author, "sent_at": now}
     match action:
@@ -72,9 +72,9 @@ def parse(
             return (_feedback(payload, author=author, event_id=event_id, now=now),)
         case "stop":
             return (Command(name=CommandName.STOP, visibility=Visibility.DIRECT, **where),)
-        case "regenerate":
+        case "regenerate" | "confirm":
             reply_id = reply_id_of(payload)
-            return (Command(name=CommandName.REGENERATE, args=reply_id, visibility=Visibility.DIRECT, **where),)
+            return (Command(name=CommandName(action), args=reply_id, visibility=Visibility.DIRECT, **where),)
         case _:
             raise Problem(404, "not_found")
 

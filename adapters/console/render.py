@@ -133,7 +133,7 @@ def _status(status: str, language: str) -> str:
 
 def _label(model: str, source: str, language: str) -> str:
     origin = say(f"source_{source}", language) if f"source_{source}" in TEXTS else ""
-    name = "" if source == Source.HOUSE else model.partition("@")[0]
+    name = "" if source == Source.HOUSE else model.partition("@")[0].removeprefix("plugin/")
     return " · ".join(filter(None, (name, origin)))
 
 

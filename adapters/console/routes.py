@@ -73,6 +73,7 @@ class Routes:
             web.get("/replies/{reply}/reasoning", self._api(self._reasoning)),
             web.post("/chat", self._api(self._chat)),
             web.post("/regenerate", self._api(self._chat)),
+            web.post("/confirm", self._api(self._chat)),
             web.post("/stop", self._api(self._order)),
             web.post("/feedback", self._api(self._order)),
             web.post("/sign-in", self._sign_in),

@@ -14,7 +14,8 @@ class ConsoleSettings:
 
     `secret` signs cookies and CSRF tokens. `tokens` maps the name of an access token to the hexadecimal SHA-256 of the
     token: a token is 256 random bits, so a fast hash is no weakness. A host in `allowed_hosts` may name its port; one
-    without a port stands for all ports. Origins are written as browsers send them: `https://chat.example.com`.
+    without a port stands for all ports. Origins are written as browsers send them: `https://chat.example.com`. The
+    server `has_tls` where it speaks HTTPS itself.
     """
 
     secret: bytes = field(repr=False)
@@ -22,6 +23,7 @@ class ConsoleSettings:
     allowed_hosts: frozenset[str] = LOOPBACK_NAMES
     allowed_origins: frozenset[str] = frozenset()
     is_loopback: bool = True
+    has_tls: bool = False
     workspace: str = "local"
     answer_timeout: timedelta = timedelta(minutes=5)
     heartbeat: timedelta = timedelta(seconds=15)
@@ -31,4 +33,5 @@ class ConsoleSettings:
     @property
     def is_secure(self) -> bool:
         """Whether every way in is HTTPS, so that cookies may insist on it."""
-        return bool(self.allowed_origins) and all(origin.startswith("https://") for origin in self.allowed_origins)
+        outside = self.allowed_origins
+        return self.has_tls or (bool(outside) and all(origin.startswith("https://") for origin in outside))

@@ -170,6 +170,7 @@ _PAGE: dict[str, tuple[str, str]] = {
     "image": ("Image: {title}", "图片：{title}"),
     "reasoning": ("How this was thought through", "思考过程"),
     "regenerate": ("Answer again", "重新回答"),
+    "confirm": ("Yes, do it", "确认执行"),
     "good": ("Helpful", "有帮助"),
     "bad": ("Not helpful", "没有帮助"),
     "why_good": ("What was good about it? (optional)", "哪里好？（可不填）"),

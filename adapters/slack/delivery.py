@@ -9,13 +9,13 @@ from typing import Any
 from adapters.slack.client import Client, MissingScope, SlackRefused, Unsure
 from adapters.slack.files import upload
 from adapters.slack.installations import Bot
-from adapters.slack.render import confirm_blocks, fallback, feedback_blocks, stop_blocks
+from adapters.slack.render import confirm_blocks, fallback, feedback_blocks, source_lines, stop_blocks
 from adapters.slack.texts import say
 from adapters.slack.writer import Writer
 from core.errors import ChannelError, RateLimited
 from core.growing import Growing
 from core.language import language_of
-from core.message import Chunk, Citation, Image, PartId, Source, StatusKind
+from core.message import Chunk, Image, PartId, Source, StatusKind
 from core.ports import Delivery, Ledger, Metrics
 
 log = logging.getLogger(__name__)
@@ -165,7 +165,7 @@ class ThreadDelivery:
             extra += confirm_blocks(growing.ask.id, language)
         if growing.manuscript.source is not Source.HOUSE:  # its sentences are not up for rating
             extra += feedback_blocks(self._delivery.reply.id, language)
-        await self._writer.finish(growing.text + _sources(growing.sources, language), extra)
+        await self._writer.finish(growing.text + source_lines(growing.sources, language), extra)
         await self._remove_stop()
         for number, image in enumerate(growing.images):
             if number >= self._writer.state.get("images", 0):
@@ -272,10 +272,3 @@ def _mark_of(message: Mapping[str, Any]) -> tuple[str, str] | None:
     metadata = message.get("metadata") or {}
     payload = metadata.get("event_payload") or {}
     return (metadata["event_type"], str(payload.get("reply", ""))) if metadata.get("event_type") else None
-
-
-def _sources(sources: Sequence[Citation], language: str) -> str:
-    if not sources:
-        return ""
-    lines = "\n".join(f"{number}. [{source.title}]({source.url})" for number, source in enumerate(sources, 1))
-    return f"\n\n{say('sources', language)}\n{lines}"

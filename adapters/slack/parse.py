@@ -312,7 +312,8 @@ def _ordered(payload: Payload, place: Place) -> tuple[Event, ...]:
         return ()
     text = decoded(clean(text_of(payload, "text")), place.bot_user) or "help"
     order = f"/{text.lower()}"
-    is_order = command_of(order) is not None and len(text.split()) == 1
+    named = command_of(order)
+    is_order = named is not None and (len(text.split()) == 1 or named[0] is CommandName.FORGET)
     message = Message(
         id=f"command:{place.workspace}:{trigger}",
         thread=_thread(place, channel, f"/{user}"),

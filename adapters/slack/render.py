@@ -7,11 +7,12 @@ from typing import Any
 from adapters.slack.mrkdwn import fallback, mrkdwn
 from adapters.slack.parse import REASONS
 from adapters.slack.texts import say
+from core.message import Citation
 from core.splitting import Pager
 
 __all__ = [
     "LIMIT", "answer_blocks", "confirm_blocks", "fallback", "feedback_blocks", "feedback_modal", "harmless", "mrkdwn",
-    "pieces", "settled", "stop_blocks",
+    "pieces", "settled", "source_lines", "stop_blocks",
 ]  # fmt: skip
 
 # Of one message: a markdown block takes 12,000 characters (docs.slack.dev, "Markdown block"), and all blocks together
@@ -56,6 +57,14 @@ def pieces(text: str, limit: int = LIMIT, *, is_final: bool = False) -> list[str
     and a code fence that was left open is closed. A Pager does the same for a text that grows in many small steps.
     """
     return Pager(limit).feed(harmless(text if is_final else settled(text)), is_final=is_final)
+
+
+def source_lines(sources: Sequence[Citation], language: str) -> str:
+    """What stands below an answer that was taken from somewhere; "" where it was not."""
+    if not sources:
+        return ""
+    lines = "\n".join(f"{number}. [{source.title}]({source.url})" for number, source in enumerate(sources, 1))
+    return f"\n\n{say('sources', language)}\n{lines}"
 
 
 def answer_blocks(piece: str, *, extra: Sequence[Mapping[str, Any]] = ()) -> list[Block]:

@@ -8,7 +8,7 @@ from aiohttp import ClientConnectorError, ClientError
 from slack_sdk.webhook.async_client import AsyncWebhookClient
 
 from adapters.slack.client import QUIET, Client, Clients, MissingScope
-from adapters.slack.render import answer_blocks, fallback, feedback_blocks, pieces
+from adapters.slack.render import Block, answer_blocks, confirm_blocks, fallback, feedback_blocks, pieces, source_lines
 from core.errors import ChannelError
 from core.growing import Growing
 from core.language import language_of
@@ -42,17 +42,18 @@ class WhisperDelivery:
         async with Growing(chunks) as growing:
             while not growing.is_complete:
                 await growing.change(3600)
-        texts = pieces(growing.text, is_final=True)
+        language = language_of(growing.text, self._delivery.reply.asker.locale)
+        texts = pieces(growing.text + source_lines(growing.sources, language), is_final=True)
         for number, text in enumerate(texts):
             is_last = number == len(texts) - 1
             if number >= self._said:
-                await self._say(number, self._content(text, is_last=is_last, source=growing.manuscript.source))
+                extra = self._below(growing, language) if is_last else ()
+                await self._say(number, {"text": fallback(text), "blocks": answer_blocks(text, extra=extra)})
 
-    def _content(self, text: str, *, is_last: bool, source: Source | None) -> dict[str, Any]:
-        language = language_of(text, self._delivery.reply.asker.locale)
-        is_answer = is_last and source is not Source.HOUSE
-        extra = feedback_blocks(self._delivery.reply.id, language) if is_answer else ()
-        return {"text": fallback(text), "blocks": answer_blocks(text, extra=extra)}
+    def _below(self, growing: Growing, language: str) -> list[Block]:
+        asked = confirm_blocks(growing.ask.id, language) if growing.ask is not None else []
+        is_answer = growing.manuscript.source is not Source.HOUSE
+        return [*asked, *(feedback_blocks(self._delivery.reply.id, language) if is_answer else ())]
 
     async def _say(self, number: int, content: dict[str, Any]) -> None:
         if not self._is_direct and number < _USES - 1:

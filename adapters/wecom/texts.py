@@ -62,8 +62,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "（企业微信没有接受这部分回答，已通知管理员。）",
     ),
     "no_button": (
-        "(The button to confirm this could not be shown. Please ask again.)",
-        "（无法显示确认按钮。请重新提问。）",
+        "(The button to confirm this could not be shown. Send “/confirm” instead.)",
+        "（无法显示确认按钮。请发送“/confirm”来确认。）",
     ),
     "read_by_word": ("Send “continue” to read the result.", "发送“继续”可查看结果。"),
     # The long connection: a stream that ends before its answer, and what is pushed after it.

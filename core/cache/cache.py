@@ -14,7 +14,7 @@ from core.cache.near import Near
 from core.cache.offer import is_fit
 from core.errors import NotStored, trace
 from core.message import Chunk, ReplyId, Source, Text, Written
-from core.ports import CachedAnswer, Finished, Metrics, Store
+from core.ports import CachedAnswer, Finished, Metrics, SignalKind, Store
 from core.texts import say
 from core.turn import Answer, Chunks, Turn
 
@@ -61,6 +61,15 @@ class AnswerCache:
         """Ends what is being kept."""
         while self._keeping:
             await asyncio.gather(*self._keeping, return_exceptions=True)
+
+    async def heed(self) -> None:
+        """Holds nothing in memory of somebody who is forgotten. Runs until cancelled."""
+        async with aclosing(self._store.signals()) as signals:
+            async for signal in signals:
+                if signal.kind is SignalKind.FORGET:
+                    self._places.clear()
+                    if self._near:
+                        await self._near.begin_anew()
 
     def __call__(self, turn: Turn, call_next: Answer) -> Chunks:
         key = key_of(turn, self._version_of)

@@ -10,10 +10,10 @@ from core.cache.canonical import canonical
 from core.cache.words import is_for_everybody
 from core.message import Message, Visibility
 from core.reading import EMPTY
-from core.turn import Turn
+from core.turn import Tool, Turn
 
 MAX_QUESTION = 1000  # characters; nobody asks more than that twice in the same words
-_VERSION = "1"  # of these rules: whatever an earlier release kept under others is not found any more
+_VERSION = "2"  # of these rules: whatever an earlier release kept under others is not found any more
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ def key_of(turn: Turn, version_of: Callable[[str], str]) -> Key | None:
     question = canonical(turn.message.text)
     if not question or not is_for_everybody(question):
         return None
-    system = _digest(turn.system)
-    shelf = _digest(*scope(turn.message), version_of(turn.model), system, asdict(turn.params), turn.language)
+    told, offered = _digest(turn.system), _offered(turn.tools)
+    shelf = _digest(*scope(turn.message), version_of(turn.model), told, offered, asdict(turn.params), turn.language)
     return Key(shelf, question)
 
 
@@ -67,3 +67,15 @@ def scope(message: Message) -> tuple[str, ...]:
 
 def _digest(*values: Any) -> str:
     return hashlib.sha256(json.dumps([_VERSION, *values]).encode()).hexdigest()
+
+
+# There may be hundreds of kilobytes of them, and they are the same ones for as long as the house is open.
+_offers: list[tuple[tuple[Tool, ...], str]] = [((), _digest())]
+
+
+def _offered(tools: tuple[Tool, ...]) -> str:
+    known, digest = _offers[0]
+    if tools is not known:
+        digest = _digest([[tool.name, tool.description, tool.parameters] for tool in tools])
+        _offers[0] = tools, digest
+    return digest

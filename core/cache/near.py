@@ -64,10 +64,10 @@ class Near:
 
     async def look(self, key: Key) -> Sequence[Shelved]:
         """Whose answer may be shown for this question, the nearest first."""
-        shelves = self._shelves
-        if shelves is None or not (vector := await self.vector(key)):
+        if self._shelves is None or not (vector := await self.vector(key)):
             return ()
         async with self._lock:
+            shelves = self._shelves
             if monotonic() - self._looked >= _EVERY:
                 await self._catch_up(shelves)
             found = await asyncio.to_thread(shelves.search, key.shelf, vector, _NEAREST)
@@ -82,6 +82,13 @@ class Near:
         async with self._lock:
             if self._shelves is not None:
                 self._shelves.drop(place.key)
+
+    async def begin_anew(self) -> None:
+        """Somebody was forgotten, and it may be their question: the next look fills the index again."""
+        async with self._lock:
+            if self._shelves is not None:
+                self._shelves = type(self._shelves)(self._embedder.dimension)
+            self._newest, self._looked = None, -math.inf
 
     async def _catch_up(self, shelves: "Shelves") -> None:
         self._looked = monotonic()

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from core.message import Ask, Chunk, Image, Reasoning, Replace, Source, Sources, Status, Text, Written
 from core.moderation.findings import Findings
-from core.moderation.rules import Rule, Rules
+from core.moderation.rules import Action, Rule, Rules
 from core.moderation.screen import Screen, screened
 
 # Small pieces are screened together: an eighth of what was said already, and so many characters at most.
@@ -118,7 +118,11 @@ class Output:
         """With the masks its words need; None where they may not be shown."""
         match extra:
             case Ask(_, text):
-                return replace(extra, text=self._whole(text))
+                whole = self._whole(text)
+                if whole == text:
+                    return extra
+                self.refusal = self.refusal or self._masking(text)  # nobody can say yes to what they can't read
+                return None
             case Image(_, _, alt):
                 return replace(extra, alt=self._whole(alt))
             case Sources(items):
@@ -128,6 +132,11 @@ class Output:
                 for item in items:
                     self._whole(item.url)
                 return replace(extra, items=cited)
+
+    def _masking(self, text: str) -> Rule | None:
+        """The first rule that masks anything in it."""
+        hits = screened(text, self._rules, self._language).hits
+        return next((hit.rule for hit in hits if hit.rule.action is Action.MASK), None)
 
     def _whole(self, text: str) -> str:
         screening = screened(text, self._rules, self._language)

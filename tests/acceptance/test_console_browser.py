@@ -25,6 +25,8 @@ END = 1  # the token that ends an answer of the tiny model
 SAYS = {
     "en": {
         "locale": "en-US",
+        "sum": "/calc 15% of 240",
+        "yes": "Yes, do it",
         "question": "What is Parley?",
         "follow_up": "How do I load a real DeepSeek model?",
         "comment": "Which model fits my machine?",
@@ -42,6 +44,8 @@ SAYS = {
     },
     "zh": {
         "locale": "zh-CN",
+        "sum": "/calc 240的15%",
+        "yes": "确认执行",
         "question": "Parley 是什么？",
         "follow_up": "怎么加载真正的 DeepSeek 模型？",
         "comment": "我的机器适合哪个模型？",
@@ -330,6 +334,28 @@ async def test_what_was_thought_is_shown_to_whoever_opens_it(tmp_path, monkeypat
         plain = await ask(page, says["follow_up"])
         await until_finished(plain)
         await expect(plain.locator(".thoughts")).to_be_hidden()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["en", "zh"])
+async def test_a_plugin_asks_first_and_a_click_says_yes(tmp_path, monkeypatch, language, theme):
+    monkeypatch.setenv("PARLEY_PLUGINS__CONFIRM", '["calculator"]')
+    async with house_with(ScriptedEngine(), tmp_path, monkeypatch) as url, page_of(url, language, theme) as page:
+        exchange = await ask(page, SAYS[language]["sum"])
+        await until_finished(exchange)
+        yes = exchange.get_by_role("button", name=SAYS[language]["yes"])
+        await expect(yes).to_be_visible()
+        await expect(exchange.locator(".words")).not_to_contain_text("36")
+        await picture(page, tmp_path, f"consent-{theme}-{language}")
+        await page.reload()  # it waits as long as it takes
+        exchange = page.locator(".exchange").last
+        await exchange.get_by_role("button", name=SAYS[language]["yes"]).click()
+        await expect(exchange.locator(".words")).to_contain_text("36")
+        await expect(exchange.get_by_role("button", name=SAYS[language]["yes"])).to_be_hidden()
+        await picture(page, tmp_path, f"confirmed-{theme}-{language}")
+        await page.reload()
+        await expect(page.locator(".exchange")).to_have_count(1)
+        await expect(page.locator(".words")).to_contain_text("36")
 
 
 async def test_what_was_thought_that_can_not_be_fetched_is_offered_again(tmp_path, monkeypatch):

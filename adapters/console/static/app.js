@@ -275,12 +275,13 @@ async function stop() {
   }
 }
 
-async function regenerate(exchange) {
+// The same question once more, or what its answer asked for: either way another answer takes its place.
+async function answerAnew(exchange, path) {
   if (isGrowing(exchange)) return;
   const state = exchange.dataset.state;
   exchange.dataset.state = "sending"; // hides the buttons, so that none of them means the answer that goes
   try {
-    const answer = await postPatiently("/regenerate", { reply_id: exchange.dataset.reply }, texts.not_done);
+    const answer = await postPatiently(path, { reply_id: exchange.dataset.reply }, texts.not_done);
     settleAt(exchange, answer);
     $(".words", exchange).replaceChildren();
     $(".label", exchange).textContent = "";
@@ -444,7 +445,8 @@ const clicks = {
   ".example": (button) => ask(button.textContent),
   ".copy": (button) => copy($("code", button.closest("figure")).textContent, button),
   ".copy-answer": (button) => copy($(".words", button.closest(".exchange")).innerText, button),
-  ".again": (button) => regenerate(button.closest(".exchange")),
+  ".again": (button) => answerAnew(button.closest(".exchange"), "/regenerate"),
+  ".confirm": (button) => answerAnew(button.closest(".exchange"), "/confirm"),
   ".rate": (button) => clickThumb(button.closest(".exchange"), button),
   ".feedback .close": (button) => { button.closest(".feedback").hidden = true; },
   ".chip": (button) => {

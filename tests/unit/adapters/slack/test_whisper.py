@@ -1,6 +1,6 @@
 """A private answer whose address cannot be reached: nothing was sent, so nothing is lost and nothing said twice."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from unittest.mock import Mock
 
@@ -11,7 +11,7 @@ from slack_sdk.webhook.async_client import AsyncWebhookClient
 from adapters.slack.client import Client, Clients, Paces
 from adapters.slack.whisper import WhisperDelivery
 from core.errors import ChannelError
-from core.message import Author, PartId, Reply, ReplyId, Text, ThreadId
+from core.message import Ask, Author, Chunk, Citation, PartId, Reply, ReplyId, Source, Sources, Text, ThreadId
 from core.ports import Delivery
 from tests.fakes.metrics import Numbers
 
@@ -55,12 +55,34 @@ async def test_of_several_messages_those_are_repeated_that_were_not_sent(monkeyp
     assert "".join(sent).split() == LONG.split()
 
 
-async def _show(notes: Notes, state: dict[str, Any]) -> None:
+async def test_a_question_back_has_its_button_and_an_answer_its_sources(monkeypatch):
+    sent: list[Any] = []
+
+    async def send(_: object, **content: Any) -> Any:
+        sent.append(content)
+        return Mock(status_code=200)
+
+    monkeypatch.setattr(AsyncWebhookClient, "send", send)
+    sources = Sources((Citation("The sea", "https://example.com/sea"),))
+    await _show(Notes(), {}, (Text("A draft. ", Source.PLUGIN), sources, Ask("0" * 32, "Send it?")))
+    (content,) = sent
+    text, *below = content["blocks"]
+    assert text["text"].startswith("A draft. Send it?")
+    assert "1. [The sea](https://example.com/sea)" in text["text"]
+    buttons = [element for block in below for element in block["elements"] if element["type"] == "button"]
+    assert [(button["action_id"], button["value"]) for button in buttons] == [
+        ("confirm", "0" * 32),
+        ("regenerate", "0" * 32),
+    ]
+
+
+async def _show(notes: Notes, state: dict[str, Any], said: Sequence[Chunk] = (Text(LONG),)) -> None:
     async def token_of(_: str) -> str:
         return "xoxb-invented"
 
     async def chunks():
-        yield Text(LONG)
+        for chunk in said:
+            yield chunk
 
     clients = Clients("https://slack.com/api/", token_of)
     anna = Author("slack", "T0PARLEY1", "U0ANNA001")

@@ -8,7 +8,7 @@ import pytest
 from core.cache.key import MAX_QUESTION, key_of
 from core.message import Attachment, Author, Message, ReplyId, ThreadId, Utterance, Visibility
 from core.reading import Reading
-from core.turn import SamplingParams, Turn
+from core.turn import SamplingParams, Tool, Turn
 
 ANN, BOB = Author("slack", "T1", "ann"), Author("slack", "T1", "bob")
 PUBLIC, PRIVATE, DIRECT = Visibility.PUBLIC, Visibility.PRIVATE, Visibility.DIRECT
@@ -147,3 +147,26 @@ def test_what_anybody_could_ask_is(text):
 
 def test_a_text_that_is_no_unicode_has_a_key_too():
     assert key_of(turn("what is \ud800"), str)
+
+
+class Schema(dict[str, object]):
+    """Counts how often it is read."""
+
+    reads = 0
+
+    def items(self):
+        self.reads += 1
+        return super().items()
+
+
+def test_other_tools_are_another_key_and_the_same_ones_are_read_once():
+    schema = Schema(type="object")
+    tools = (Tool("dice", "Rolls dice.", schema),)
+    with_tools = key(turn(tools=tools))
+    reads = schema.reads
+    assert reads
+    assert {key(turn(tools=tools)) for _ in range(3)} == {with_tools}
+    assert schema.reads == reads
+    assert key(turn(tools=(Tool("dice", "Rolls dice.", Schema(schema)),))) == with_tools
+    assert key(turn()) != with_tools
+    assert key(turn(tools=(Tool("dice", "Rolls two dice.", schema),))) != with_tools

@@ -1,17 +1,20 @@
 """Near hits: what lies close, says the same words in the same order, and stands on the same shelf."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
 
+from core.cache import AnswerCache
 from core.cache.guards import are_alike
 from core.cache.key import Key
 from core.cache.near import Near
 from core.embedding import NgramEmbedder
 from core.errors import Refused
 from core.ports import CachedAnswer, Shelved
+from tests.fakes.metrics import Numbers
 from tests.fakes.store import MemoryStore
 from tests.store_moves import answered, message
 
@@ -209,3 +212,30 @@ def test_a_place_comes_without_its_vector():
     shelves.add([place("one")])
     ((_, only),) = shelves.search(SHELF, EAST, 1)
     assert only == replace(place("one"), vector=())
+
+
+async def test_whoever_is_forgotten_is_not_remembered_by_the_index_either():
+    store = MemoryStore()
+    near = Near(store, NgramEmbedder(), lifetime=DAY, cosine=0.5)
+    await near.start()
+    key, asked = Key(SHELF, "how do i install docker"), message("How do I install docker?")
+    reply_id = await answered(store, asked)
+    cache = AnswerCache(store, Numbers(), lambda route: "echo@1", near=near)
+    heeding = asyncio.create_task(cache.heed())
+    async with store.unit() as unit:
+        reply = await unit.replies.get(reply_id)
+        assert reply
+        kept = CachedAnswer(key.question, reply.text, "echo@1")
+        vector = await near.vector(key)
+        await unit.cached.keep(str(key), SHELF, kept, reply, lifetime=DAY, vector=vector, embedder=near.name)
+    near.expect()
+    assert len(await near.look(key)) == 1
+
+    await store.people.forget(asked.author)
+
+    async with asyncio.timeout(5):
+        while near._shelves and len(near._shelves):
+            await asyncio.sleep(0)
+    assert await near.look(key) == []
+    heeding.cancel()
+    await asyncio.gather(heeding, return_exceptions=True)

@@ -216,6 +216,13 @@ async def test_all_that_an_answer_has_is_looked_at(stage: Stage):
         assert not written.extras
 
 
+async def test_nobody_is_asked_to_say_yes_to_what_is_masked(stage: Stage):
+    written = manuscript(await stage.run(turn(), Answerer(Text("Well. "), Ask("1", "Shall I write to the nightjar?"))))
+    assert written.state is State.REFUSED
+    assert not written.extras
+    assert "nightjar" not in written.text
+
+
 async def test_extras_keep_their_place_among_the_words(stage: Stage):
     image, sources = Image(b"1", "image/png", "a cat"), Sources((Citation("T", "u"),))
     answer = Answerer(Text("One zorb"), image, Text(" two, "), Text("three", Source.PLUGIN), sources, Text("."))

@@ -1,0 +1,1 @@
+"""What the plugin `help` knows: how people ask what it can do."""

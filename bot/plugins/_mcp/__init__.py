@@ -1,0 +1,1 @@
+"""What the plugin `mcp` is made of."""

@@ -1,0 +1,1 @@
+"""What the plugin `weather` is made of."""
