@@ -13,11 +13,11 @@ from bench.database import fetch
 from bench.until import until
 from bot.telemetry import PrometheusMetrics
 from core.answer import answer_with
-from core.engine import EchoEngine
+from core.engine import EchoEngine, Guarded
 from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import Author, Chunk, Event, Message, PartId, Replace, ReplyId, Text, ThreadId, Visibility
-from core.ports import Accept, Conversation, Delivery, Delta, Ledger, Receipt, Received, Webhook
+from core.ports import Accept, Conversation, Delivery, Delta, Engine, Ledger, Metrics, Receipt, Received, Webhook
 from core.store import Keys, PostgresStore
 from core.turn import SamplingParams, compose
 
@@ -64,9 +64,12 @@ class NotingDoor:
 
 
 class BenchHall:
-    """Store, engine, door and manager over one database; `work` is the manager running."""
+    """Store, engine, door and manager over one database; `work` is the manager running.
 
-    def __init__(self, url: str, keys: Keys, *, concurrency: int = 32) -> None:
+    Where `metrics` are named, the engine is behind its breaker, as in a real house, and tells them of its doings too.
+    """
+
+    def __init__(self, url: str, keys: Keys, *, concurrency: int = 32, metrics: Metrics | None = None) -> None:
         self.url = url
         self.store = PostgresStore(url, keys)
         self.engine = NotingEngine()
@@ -74,8 +77,9 @@ class BenchHall:
         self.asked: dict[str, float] = {}
         self.replies: dict[str, ReplyId] = {}
         terms = Terms(concurrency=concurrency, system={"en": "You are a benchmark."})
-        answer = compose([], answer_with(self.engine))
-        self._hall = Hall(self.store, {DOOR: self.door}, self.engine, answer, PrometheusMetrics(), terms=terms)
+        self.front: Engine = self.engine if metrics is None else Guarded(self.engine, DOOR, metrics)
+        answer, metrics = compose([], answer_with(self.front)), metrics or PrometheusMetrics()
+        self._hall = Hall(self.store, {DOOR: self.door}, self.front, answer, metrics, terms=terms)
 
     async def ask(self, *messages: Message) -> None:
         """Stores them as an adapter would, and notes when it began to."""
@@ -137,14 +141,16 @@ class BenchHall:
 
 
 @asynccontextmanager
-async def bench_hall(url: str, keys: Keys, *, concurrency: int = 32) -> AsyncGenerator[BenchHall, None]:
-    hall = BenchHall(url, keys, concurrency=concurrency)
+async def bench_hall(
+    url: str, keys: Keys, *, concurrency: int = 32, metrics: Metrics | None = None
+) -> AsyncGenerator[BenchHall, None]:
+    hall = BenchHall(url, keys, concurrency=concurrency, metrics=metrics)
     await hall.store.start()
-    await hall.engine.start()
+    await hall.front.start()
     try:
         yield hall
     finally:
-        await hall.engine.stop()
+        await hall.front.stop()
         await hall.store.stop()
 
 

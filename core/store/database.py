@@ -7,6 +7,7 @@ import select
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
+from time import monotonic
 from typing import Any, NamedTuple
 
 import psycopg
@@ -91,6 +92,21 @@ class Line(NamedTuple):
             await self.connection.close()
 
 
+class Pool(NamedTuple):
+    """How a pool of `size` connections is used: `lent` and `free` (open and idle) now, the others since the start.
+
+    `waits` are the times when all were lent, `waited_seconds` what that took, `gave_up` the waits without success.
+    """
+
+    name: str
+    size: int
+    lent: int
+    free: int
+    waits: int
+    waited_seconds: float
+    gave_up: int
+
+
 class Database:
     """At most `pool_size` connections, kept open and lent first come, first served.
 
@@ -99,6 +115,8 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int) -> None:
+        self._size, self._lent = pool_size, 0
+        self._waits, self._waited, self._gave_up = 0, 0.0, 0
         self._places = asyncio.Semaphore(pool_size)
         self._free: list[Line] = []
         self._is_closed = False
@@ -120,13 +138,32 @@ class Database:
 
     async def take(self) -> Line:
         """Lends a connection. Raises TimeoutError after POOL_TIMEOUT seconds of waiting."""
-        async with asyncio.timeout(POOL_TIMEOUT):
+        if self._places.locked():
+            await self._wait()
+        else:
             await self._places.acquire()
+        self._lent += 1
         try:
             return await self._living() or await self._new()
         except BaseException:
-            self._places.release()
+            self._leave()
             raise
+
+    async def _wait(self) -> None:
+        began = monotonic()
+        self._waits += 1
+        try:
+            async with asyncio.timeout(POOL_TIMEOUT):
+                await self._places.acquire()
+        except TimeoutError:
+            self._gave_up += 1
+            raise
+        finally:
+            self._waited += monotonic() - began
+
+    def _leave(self) -> None:
+        self._lent -= 1
+        self._places.release()
 
     async def give_back(self, line: Line, *, is_clean: bool) -> None:
         try:
@@ -135,7 +172,11 @@ class Database:
             else:
                 await line.drop()
         finally:
-            self._places.release()
+            self._leave()
+
+    def usage(self, name: str) -> Pool:
+        """How it is used, under the name the operator knows it by."""
+        return Pool(name, self._size, self._lent, len(self._free), self._waits, self._waited, self._gave_up)
 
     async def _living(self) -> Line | None:
         while self._free:

@@ -11,10 +11,10 @@ from core import codec
 from core.commands import as_edited, question_in
 from core.errors import LeaseLost, Malformed
 from core.message import Author, Command, Event, Feedback, Message, ReplyId, ThreadId
-from core.ports import Claim, Mark, Receipt, SignalKind
-from core.store import messages
+from core.ports import Backlog, Claim, Mark, Receipt, SignalKind
+from core.store import messages, seal
 from core.store.database import Row
-from core.store.room import Params, Room, token
+from core.store.room import NOBODY, Params, Room, token
 from core.store.signals import CHANNEL
 from core.store.vault import DAMAGED, reply_id, row_id
 
@@ -26,6 +26,7 @@ _ROW = """
         INSERT INTO inbox (reply_id, adapter, lane, thread, author, payload)
         SELECT %(reply_id)s, %(adapter)s, %(lane)s, %(thread)s, %(author)s, %(payload)s::bytea FROM gate
         WHERE NOT EXISTS (SELECT FROM messages WHERE id = %(reply_id)s)
+            AND (SELECT id FROM keys WHERE scope = %(author)s) = ALL(%(keys)s::bigint[])
         ON CONFLICT (reply_id) DO NOTHING RETURNING id, reply_id, thread, author
     )
 """
@@ -36,7 +37,8 @@ _IN_THREAD = """, place AS (
     )
 """
 _WITH_TEXT = """, said AS (
-        INSERT INTO messages (id, seq, thread, author, body) SELECT reply_id, id, thread, author, %(body)s FROM new
+        INSERT INTO messages (id, seq, thread, author, body, workspace)
+        SELECT reply_id, id, thread, author, %(body)s, %(workspace)s FROM new
     )
 """
 _TOLD = f" SELECT id, pg_notify('{CHANNEL}', %(payload_of_signal)s) FROM new"
@@ -74,11 +76,13 @@ _RENEW = """
     WHERE inbox.id = held.id AND status = 1 AND inbox.owner = held.owner AND inbox.attempts = held.attempts
     RETURNING inbox.id, mark
 """
+# Whose a finished event was is needed no more: it stays behind to tell redeliveries by its own id alone.
 # Behind the intake lock: what came into the thread before is seen here, what comes after finds the row finished.
 _GATE = "SELECT pg_advisory_xact_lock(%(gate)s)"
 _FINISH = f"""
     WITH finished AS (
-        UPDATE inbox SET status = 2, payload = NULL, owner = NULL, lease_until = NULL, finished_at = now()
+        UPDATE inbox SET status = 2, payload = NULL, author = '{NOBODY}', owner = NULL, lease_until = NULL,
+            finished_at = now()
         WHERE {_HELD} RETURNING id, thread, lane
     )
     SELECT CASE WHEN lane = 'turn' AND EXISTS (
@@ -154,6 +158,19 @@ _AMEND = f"""
     FROM amended
 """
 _WAITING = "SELECT (SELECT count(*) FROM inbox WHERE status = 0) + (SELECT count(*) FROM inbox WHERE status = 1)"
+_WAITS = """
+    COALESCE(clock_timestamp() - (
+        SELECT created_at FROM inbox waiting WHERE lane = '{lane}' AND status = 0 {is_head} ORDER BY id LIMIT 1
+    ), interval '0')
+"""
+_BACKLOG = f"""
+    SELECT lane, (SELECT count(*) FROM inbox WHERE inbox.lane = lanes.lane AND status = 0)
+        + (SELECT count(*) FROM inbox WHERE inbox.lane = lanes.lane AND status = 1), age
+    FROM (VALUES
+        ('turn', {_WAITS.format(lane="turn", is_head=_IS_HEAD)}),
+        ('control', {_WAITS.format(lane="control", is_head="")})
+    ) AS lanes (lane, age)
+"""
 _PURGE = """
     WITH gone AS (
         DELETE FROM inbox WHERE id IN (
@@ -187,6 +204,7 @@ class PostgresInbox(Room):
             "thread": thread,
             "gate": _gate(thread),
             "author": vault.person(event.author),
+            "workspace": None if isinstance(event, Feedback) else vault.workspace(event.thread),
             "payload": None,
         }
 
@@ -197,6 +215,9 @@ class PostgresInbox(Room):
 
     async def _add(self, event: Event, row: Params) -> Receipt:
         rows = await self._insert(event, row)
+        # Its author was forgotten while it was being sealed, and would not be read: they have a new key by now.
+        while not rows and not await self._vault.is_current(row["author"], row["keys"]):
+            rows = await self._insert(event, row)
         if not rows and isinstance(event, Message | Command):
             rows = await self._insert_late(event, row)
         return Receipt(reply_id(row["reply_id"]), is_new=bool(rows))
@@ -218,6 +239,7 @@ class PostgresInbox(Room):
             sql, row["body"] = _ADD_MESSAGE, await messages.seal(self._vault, author, row_id, question)
         if question is not event:
             row["payload"] = await self._vault.seal("inbox", "payload", author, row_id, codec.dumps(event))
+        row["keys"] = [seal.key_id(blob) for blob in (row.get("body"), row["payload"]) if blob]
         return await self._tx.fetch(sql, row)
 
     async def claim(
@@ -330,6 +352,9 @@ class PostgresInbox(Room):
 
     async def waiting(self) -> int:
         return int((await self._tx.fetch(_WAITING, {}))[0][0])
+
+    async def backlog(self) -> tuple[Backlog, ...]:
+        return tuple(Backlog(*row) for row in await self._tx.fetch(_BACKLOG, {}))
 
     async def purge(self, age: timedelta, *, limit: int = 1000) -> int:
         """Forgets finished rows older than `age`, oldest first; a redelivery that late is answered again."""
