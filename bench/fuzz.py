@@ -20,7 +20,8 @@ from bench.report import Figure, Progress, at_least, at_most, none_of, percentil
 from bench.until import until
 from bench.wire import Answer, Request, Wire
 from bot.app import _bind as bind
-from bot.telemetry import PrometheusMetrics, set_up_logging
+from bot.logs import set_up_logging
+from bot.telemetry import PrometheusMetrics
 from bot.web import make_app
 from core.answer import answer_with
 from core.engine import EchoEngine

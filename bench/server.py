@@ -21,7 +21,7 @@ from bench.door import BenchDoor
 from bench.hall import CONTEXT
 from bot import config as configuration
 from bot.app import open_house
-from bot.telemetry import set_up_logging
+from bot.logs import set_up_logging
 from core.engine import EchoEngine
 from core.message import Chunk
 from core.ports import Accept, Conversation, Delivery, Delta, Ledger, Received, Webhook

@@ -10,26 +10,44 @@ from http import HTTPStatus
 
 from aiohttp import web
 
+from bot.proxies import BASE, Handler, believing
 from bot.telemetry import PrometheusMetrics
 from bot.texts import say
 from core.errors import NotStored, trace
 from core.language import language_of
 from core.ports import Accept, Adapter, Webhook
+from core.trail import apart
 
 log = logging.getLogger(__name__)
 
 MAX_BODY = 1024 * 1024
 _FORWARDED = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SHIELD = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
 
 Ready = Callable[[], Awaitable[str]]
 """Why a question would not be answered now; "" where it would."""
 
 
 def make_app(
-    *, routes: Sequence[web.RouteDef], webhooks: Sequence[Adapter], accept: Accept, ready: Ready
+    *,
+    routes: Sequence[web.RouteDef],
+    webhooks: Sequence[Adapter],
+    accept: Accept,
+    ready: Ready,
+    trusted_proxies: Sequence[str] = (),
 ) -> web.Application:
     """The public address: channel routes, `/channels/NAME` and one level below for webhooks, `/healthz`, `/readyz`."""
-    app = web.Application(middlewares=[_errors], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[_apart, believing(trusted_proxies), _errors], client_max_size=MAX_BODY)
+    app.on_response_prepare.append(shield)
     app.add_routes(routes)
     for adapter in webhooks:
         handler = _webhook(adapter, accept)
@@ -38,6 +56,17 @@ def make_app(
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(ready))
     return app
+
+
+async def shield(request: web.Request, response: web.StreamResponse) -> None:
+    """What every answer tells a browser that may show it; a page's own policy comes before the strict one here."""
+    for name, value in _SHIELD.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "Parley"  # and not which versions of what
+    # A browser that was told so on this machine would refuse whatever else listens on it.
+    scheme, host = request.get(BASE, (request.scheme, request.host))
+    if scheme == "https" and _name(host) not in _LOOPBACK:
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
 
 
 def metrics_route(metrics: PrometheusMetrics, token: str | None, *, is_loopback: bool) -> web.RouteDef:
@@ -55,9 +84,13 @@ def _may_scrape(request: web.Request, token: str | None, is_loopback: bool) -> b
     if token:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), token.encode())
-    host = request.host.rsplit(":", 1)[0].strip("[]")
     is_direct = not any(name in request.headers for name in _FORWARDED)
-    return is_loopback and is_direct and host in ("127.0.0.1", "localhost", "::1")
+    return is_loopback and is_direct and _name(request.host) in _LOOPBACK
+
+
+def _name(host: str) -> str:
+    """A host without its port."""
+    return (host if host.endswith("]") else host.rsplit(":", 1)[0]).strip("[]")
 
 
 def _webhook(adapter: Adapter, accept: Accept) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -95,9 +128,14 @@ def _readyz(ready: Ready) -> Callable[[web.Request], Awaitable[web.Response]]:
 
 
 @web.middleware
-async def _errors(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
+async def _apart(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Whose a request is, is not told of the next one on its connection."""
+    with apart():
+        return await handler(request)
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Whatever goes wrong is a status and a sentence, and the operator finds its cause in the log."""
     try:
         return await handler(request)

@@ -139,6 +139,8 @@ class Courier:
                 await unit.outbox.bury(delivery, str(error))
             else:
                 await unit.outbox.release(delivery, self._delay(error), is_failure=not isinstance(error, _PATIENT))
+        if error is None:
+            log.info("a reply was delivered through %s, attempt %d", channel, delivery.attempts)
         if error is not None and not isinstance(error, asyncio.CancelledError):
             self._hall.metrics.count("delivery_failures", channel=channel, error=type(error).__name__)
             _report(error, delivery)

@@ -87,8 +87,16 @@ def _composed(sentence: str, detail: str) -> str:
     return f"{sentence.removesuffix('.')}: {detail}" if detail[:1].islower() else f"{sentence} {detail}".strip()
 
 
-def trace(error: BaseException) -> str:
+class Traced(str):
+    """What `trace` says, with the error that it says it of: a report of errors is made from that."""
+
+    error: BaseException
+
+
+def trace(error: BaseException) -> Traced:
     """Where an error came from, without its message: a foreign message may quote what a person wrote."""
     frames = "".join(format_tb(error.__traceback__)).rstrip()
     sentence = str(error) if isinstance(error, ParleyError) else "(its message is kept out of the log)"
-    return f"{type(error).__name__} {sentence}\n{frames}"
+    traced = Traced(f"{type(error).__name__} {sentence}\n{frames}")
+    traced.error = error
+    return traced

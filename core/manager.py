@@ -17,6 +17,7 @@ from core.hall import Hall
 from core.introduction import Introductions
 from core.message import Command, Message, ReplyId
 from core.ports import Claim, SignalKind
+from core.trail import follow, thread_of
 
 log = logging.getLogger(__name__)
 
@@ -276,6 +277,7 @@ class DialogManager:
 
     async def _converse(self, dialog: Dialog, earlier: Dialog | None) -> None:
         handover: Handover | None = None
+        _follow(dialog.claim)
         try:
             if earlier is not None:  # this process's own, whose lease ran out or whose question was edited
                 earlier.lose()
@@ -308,7 +310,9 @@ class DialogManager:
 
     async def _settle(self, handover: Handover) -> None:
         """Waits for the last call to the platform and writes down how it ended."""
-        reply_id = handover.courier.delivery.reply.id
+        reply = handover.courier.delivery.reply
+        reply_id = reply.id
+        follow(reply_id, reply.thread)
         try:
             await asyncio.wait({handover.carrying})
             with suppress(LeaseLost):
@@ -326,6 +330,7 @@ class DialogManager:
             self._call_couriers()
 
     async def _control(self, claim: Claim) -> None:
+        _follow(claim)
         try:
             if self._introductions.is_needed(claim.event) and await take_back(self._hall, claim):
                 return
@@ -352,8 +357,16 @@ class DialogManager:
                     await unit.inbox.release(claim, timedelta(seconds=failures), is_failure=True)
 
 
+def _follow(claim: Claim) -> None:
+    """The log tells from here on whose event this task works on, whichever process has stored it."""
+    follow(claim.reply_id, thread_of(claim.event))
+    level = logging.INFO if claim.attempts > 1 else logging.DEBUG
+    log.log(level, "a %s is taken up, attempt %d", type(claim.event).__name__.lower(), claim.attempts)
+
+
 async def _carry(courier: Courier, earlier: Handover | None) -> None:
     """Shows an answer, once an earlier try of this process to show it has ended."""
+    follow(courier.delivery.reply.id, courier.delivery.reply.thread)
     if earlier is not None:
         earlier.carrying.cancel()
         await asyncio.wait({earlier.carrying})

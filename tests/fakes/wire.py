@@ -39,18 +39,22 @@ class Refusal:
 
 @dataclass
 class WireServer:
-    """Answers with `answer`. `asked` are the bodies that came; `left` is set once a caller has hung up."""
+    """Answers with `answer`. `asked` are the bodies that came, `named` what they were called by; `left` is set once a
+    caller has hung up.
+    """
 
     answer: Sequence[Step] | Refusal = HELLO
     models: Sequence[dict[str, Any]] | Refusal = ({"id": "a-model"},)
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
+    named: list[str] = field(default_factory=list)
     left: asyncio.Event = field(default_factory=asyncio.Event)
     url: str = ""
 
     async def chat(self, request: web.Request) -> web.StreamResponse:
         self.asked.append(await request.json())
         self.keys.append(request.headers.get("Authorization", ""))
+        self.named.append(request.headers.get("X-Request-Id", ""))
         if isinstance(self.answer, Refusal):
             return _refused(self.answer)
         try:
