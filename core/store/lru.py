@@ -1,7 +1,7 @@
 """A memory with a bound: what was used longest ago is forgotten first."""
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -34,6 +34,14 @@ class Lru(Generic[K, V]):
         self._weight += weight
         while self._weight > self._capacity:
             self._weight -= self._entries.popitem(last=False)[1][1]
+
+    def clear(self) -> None:
+        self._entries.clear()
+        self._weight = 0
+
+    def drop_all(self, is_meant: Callable[[K], bool]) -> None:
+        for key in [key for key in self._entries if is_meant(key)]:
+            self.drop(key)
 
     def drop(self, key: K) -> None:
         entry = self._entries.pop(key, None)

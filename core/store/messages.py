@@ -38,6 +38,8 @@ _FORGET_EXTRAS = """
 
 # Nobody is given the answer to what was asked before.
 _FORGET_CACHED = "DELETE FROM cached WHERE question = %(id)s"
+# Nobody says yes to what was asked for before.
+_FORGET_ASKS = "DELETE FROM asks WHERE question = %(id)s"
 
 
 async def seal(vault: Vault, author: UUID, row_id: UUID, event: Event) -> bytes:
@@ -96,7 +98,9 @@ def make_room(desk: Desk, row_id: UUID) -> None:
 async def rewrite(
     desk: Desk, row_id: UUID, thread: ThreadId, *, text: str, by: Author | None = None, is_erased: bool = False
 ) -> bool:
-    """Gives a stored message another text, and forgets what was thought about the one it had, and kept for others.
+    """Gives a stored message another text, and forgets what the one it had led to.
+
+    That is what was thought about it, kept for others, or waits for a yes.
 
     With `by`, only a message of that author; False where there is none. Once it is erased, what was read with it goes,
     and what its undelivered answer has besides words.
@@ -115,6 +119,7 @@ async def rewrite(
     desk.tx.later(_FORGET, {"id": row_id})
     await forget_words(desk, row_id)
     desk.tx.later(_FORGET_CACHED, {"id": row_id})
+    desk.tx.later(_FORGET_ASKS, {"id": row_id})
     if is_erased:
         desk.tx.later(_FORGET_EXTRAS, {"id": row_id})
     return True

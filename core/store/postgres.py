@@ -1,18 +1,23 @@
 """The store over PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from uuid import UUID
 
 from core.errors import NotStored
+from core.message import ThreadId
 from core.ports import Signal
+from core.retention import Retention
 from core.store import signals
+from core.store.ages import Ages
 from core.store.archive import PostgresArchive
+from core.store.asks import PostgresAsks
+from core.store.audit import PostgresAudit
 from core.store.cached import PostgresCached
-from core.store.database import Database
+from core.store.database import Database, Pool
 from core.store.drafts import PostgresDrafts
 from core.store.inbox import PostgresInbox
 from core.store.incidents import PostgresIncidents
@@ -20,9 +25,11 @@ from core.store.keys import Keys
 from core.store.leader import PostgresLeader
 from core.store.lru import Lru
 from core.store.outbox import PostgresOutbox
+from core.store.people import PostgresPeople
 from core.store.ratings import PostgresRatings
 from core.store.replies import PostgresReplies
 from core.store.room import Desk
+from core.store.rotation import Rewrapped, Rotation, quiet
 from core.store.secrets import PostgresSecrets
 from core.store.signals import Hub
 from core.store.threads import PostgresThreads
@@ -31,6 +38,8 @@ from core.store.vault import Vault
 
 _KEY_CONNECTIONS = 2
 _ASKERS = 2_000
+_HEARING = 2.0  # seconds
+_CALLED = 12  # hexadecimal digits
 # Takes what an insert would take, and stores nothing.
 _CHECK = "SELECT current_setting('transaction_read_only')::bool, count(*) FROM inbox WHERE id < 0"
 
@@ -73,6 +82,10 @@ class PostgresUnit:
     def cached(self) -> PostgresCached:
         return PostgresCached(self._desk)
 
+    @cached_property
+    def asks(self) -> PostgresAsks:
+        return PostgresAsks(self._desk)
+
 
 class PostgresStore:
     """`ports.Store`. `start` before the first use, `stop` after the last; both raise NotStored or pass.
@@ -82,15 +95,19 @@ class PostgresStore:
 
     def __init__(self, url: str, keys: Keys, *, pool_size: int = 10) -> None:
         self._url = url
+        self._keys = keys
         self._database = Database(url, pool_size=pool_size)
         self._key_database = Database(url, pool_size=_KEY_CONNECTIONS)
         self._vault = Vault(keys, self._key_database)
-        self._hub = Hub()
+        self._hub = Hub(self._vault)
         self._listener: asyncio.Task[None] | None = None
         self._askers: Lru[UUID, UUID] = Lru(_ASKERS)
         self.drafts = PostgresDrafts(self._database, self._vault, self._hub, self._askers)
         self.archive = PostgresArchive(self._database, self._vault)
         self.secrets = PostgresSecrets(self._database, self._vault)
+        self.audit = PostgresAudit(self._database, self._vault)
+        self.people = PostgresPeople(self._database, self._vault, self._hub, self.audit)
+        self._ages = Ages(self._database, self._vault)
 
     async def start(self) -> None:
         """Raises NotStored where the database is away, Unreadable where the key is not the one it was sealed with."""
@@ -100,6 +117,9 @@ class PostgresStore:
             await self.stop()
             raise
         self._listener = asyncio.create_task(signals.listen(self._url, self._hub), name="notifications")
+        with suppress(TimeoutError):  # until then no key is held; it goes without
+            async with asyncio.timeout(_HEARING):
+                await self._hub.hears.wait()
 
     async def stop(self) -> None:
         if self._listener is not None:
@@ -115,6 +135,10 @@ class PostgresStore:
             yield PostgresUnit(desk)
         desk.spread()
 
+    def called(self, thread: ThreadId) -> str:
+        """The name a thread has where its own would tell too much: the beginning of the id its rows have."""
+        return self._vault.thread(thread).hex[:_CALLED]
+
     def leader(self, name: str) -> PostgresLeader:
         return PostgresLeader(self._url, self._vault, name)
 
@@ -126,16 +150,35 @@ class PostgresStore:
         if is_read_only:
             raise NotStored("(it is read-only: a standby, or set so)")
 
-    async def rewrap(self) -> int:
-        """The last step before an encryption key is retired: wraps all data keys with the primary one; how many."""
-        return await self._vault.rewrap()
+    def pools(self) -> tuple[Pool, ...]:
+        """How the connections are used: those of the work (`main`) and those that read keys (`keys`)."""
+        return self._database.usage("main"), self._key_database.usage("keys")
+
+    async def rewrap(self, progress: Rewrapped = quiet) -> int:
+        """The last step before an encryption key is retired: wraps all data keys with the primary one; how many.
+
+        Broken off and called again, it goes on. Raises NotStored, and Unreadable where a key that it needs is missing.
+        """
+        return await Rotation(self._keys, self._database).rewrap(progress)
+
+    async def wrapped(self) -> Mapping[int, int]:
+        """How many data keys each encryption key wraps, by its id: one that wraps none can be retired."""
+        return await Rotation(self._keys, self._database).wrapped()
+
+    async def expire(self, retention: Retention) -> int:
+        """Forgets what was said longer ago than its workspace keeps it; how many messages and answers to commands."""
+        return await self._ages.expire(retention)
 
     async def purge(self, older_than: timedelta) -> int:
-        """Forgets finished inbox rows of that age and kept answers that are too old, in small bites; how many."""
+        """Forgets finished inbox rows of that age, kept answers and waiting calls that are too old; how many.
+
+        In small bites. A call that was taken is forgotten after the event that took it.
+        """
         total = 0
         while True:
             async with self.unit() as unit:
-                purged = await unit.inbox.purge(older_than) + await unit.cached.purge(older_than)
+                purged = await unit.inbox.purge(older_than)
+                purged += await unit.cached.purge(older_than) + await unit.asks.purge(older_than)
             total += purged
             if not purged:
                 return total

@@ -34,9 +34,9 @@ NEWEST_ANSWER = """
 """
 _OPEN = """
     WITH earlier AS MATERIALIZED (SELECT question FROM replies WHERE id = %(replaces)s::uuid)
-    INSERT INTO replies (id, seq, thread, asker, question, replaces, about)
+    INSERT INTO replies (id, seq, thread, asker, question, replaces, about, workspace)
     SELECT %(reply_id)s, id, %(thread)s, %(asker)s, COALESCE((SELECT question FROM earlier), %(question)s),
-        %(replaces)s::uuid, %(about)s
+        %(replaces)s::uuid, %(about)s, %(workspace)s
     FROM inbox WHERE id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s
     ON CONFLICT (id) DO NOTHING
 """
@@ -143,6 +143,7 @@ class PostgresReplies(Room):
             "reply_id": id_,
             "thread": vault.thread(reply.thread),
             "asker": asker,
+            "workspace": vault.workspace(reply.thread),
             "question": vault.event(reply.thread.adapter, reply.in_reply_to),
             "replaces": row_id(reply.replaces) if reply.replaces else None,
             "about": await vault.seal("replies", "about", asker, id_, bodies.dump_about(about)),

@@ -11,6 +11,8 @@ from core.store.signals import Hub
 from core.store.vault import Vault
 
 Params = dict[str, Any]
+# Whose an event is that is kept to be known again, and belongs to no person any more.
+NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from importlib.resources import files
+from time import sleep
 
 from alembic import command
 from alembic.config import Config
@@ -20,6 +21,7 @@ Progress = Callable[[str], None]
 _FOLDER = files("migrations")
 # Any number that is the same in all processes of all releases.
 _GATE = 7_236_190_512
+_AGAIN = 0.1  # seconds
 
 
 def head() -> str:
@@ -95,7 +97,10 @@ def _connected(url: str) -> Generator[Connection, None, None]:
 
 @contextmanager
 def _alone(connection: Connection) -> Generator[None, None, None]:
-    connection.execute(text("SELECT pg_advisory_lock(:gate)"), {"gate": _GATE})
+    # Asked for again and again: who waits inside of a statement holds up an index that is built beside the work.
+    while not connection.execute(text("SELECT pg_try_advisory_lock(:gate)"), {"gate": _GATE}).scalar_one():
+        connection.rollback()
+        sleep(_AGAIN)
     connection.commit()
     try:
         yield

@@ -6,16 +6,21 @@ import secrets
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager, suppress
+from typing import Any
+from uuid import UUID
 
 import psycopg
 
 from core.message import ReplyId
 from core.ports import Draft, Signal, SignalKind
 from core.store.database import CONNECT_TIMEOUT, conninfo
+from core.store.vault import Vault
 
 CHANNEL = "parley"
 _WAITING = 1000  # signals; whoever is further behind polls anyway
-_QUEUES = (Signal(SignalKind.INBOX), Signal(SignalKind.OUTBOX))
+_MISSED = (Signal(SignalKind.INBOX), Signal(SignalKind.OUTBOX), Signal(SignalKind.FORGET))
+# An idle line that somebody between has dropped is known to be dead within half a minute.
+_ALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 logger = logging.getLogger(__name__)
 
@@ -29,10 +34,15 @@ class Follower:
 
 
 class Hub:
-    """Spreads signals within this process. `node` marks its own notifications, which it need not hear again."""
+    """Spreads signals within this process. `node` marks its own notifications, which it need not hear again.
 
-    def __init__(self) -> None:
+    The `vault` hears first of whoever is forgotten. `hears` is set while nothing is missed.
+    """
+
+    def __init__(self, vault: Vault) -> None:
         self.node = secrets.token_hex(4)
+        self.hears = asyncio.Event()
+        self._vault = vault
         self._queues: set[asyncio.Queue[Signal]] = set()
         self._followers: defaultdict[ReplyId, set[Follower]] = defaultdict(set)
 
@@ -53,6 +63,8 @@ class Hub:
                 self.publish(Signal(SignalKind(kind), key))
 
     def publish(self, signal: Signal, draft: Draft | None = None) -> None:
+        if signal.kind is SignalKind.FORGET and signal.key:
+            self._vault.shred(UUID(signal.key))
         for queue in self._queues:
             with suppress(asyncio.QueueFull):
                 queue.put_nowait(signal)
@@ -61,10 +73,17 @@ class Hub:
 
     def catch_up(self) -> None:
         """Wakes everybody: something may have been missed."""
-        for signal in _QUEUES:
+        self.hears.set()
+        self._vault.listen(is_heard=True)
+        for signal in _MISSED:
             self.publish(signal)
         for reply_id in list(self._followers):
             self._tell(reply_id, None)
+
+    def miss(self) -> None:
+        """From here on something may be missed."""
+        self.hears.clear()
+        self._vault.listen(is_heard=False)
 
     def _tell(self, reply_id: ReplyId, draft: Draft | None) -> None:
         for follower in self._followers.get(reply_id, ()):
@@ -95,10 +114,15 @@ class Hub:
 async def listen(url: str, hub: Hub) -> None:
     """Hears what other processes say, and connects again where the line is cut. Runs until cancelled."""
     pause = 0.1
+    hub.miss()
     while True:
         try:
             connection = await psycopg.AsyncConnection.connect(
-                conninfo(url), autocommit=True, connect_timeout=CONNECT_TIMEOUT, application_name="parley listen"
+                conninfo(url),
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT,
+                application_name="parley listen",
+                **_ALIVE,
             )
             async with connection:
                 await connection.execute(f"LISTEN {CHANNEL}")
@@ -108,5 +132,7 @@ async def listen(url: str, hub: Hub) -> None:
                     hub.hear(notice.payload)
         except (psycopg.Error, OSError) as error:
             logger.warning("the line to the database's notifications was cut (%s)", type(error).__name__)
+        finally:
+            hub.miss()
         await asyncio.sleep(pause)
         pause = min(2 * pause, 2.0)

@@ -74,6 +74,8 @@ Index(
     postgresql_where=threads.c.asked_at.is_not(None),
 )
 
+# Messages and replies are kept as long as their `workspace` (its blind index) says, counted from `said_at`; where it
+# is unknown, an earlier release has written them.
 # `id` is the blind index of the message's own id, and so the id of its first reply; `seq` is its place at intake;
 # `reading` is what was read besides it, sealed too, where anything was. An erased row may also stand for a message that
 # has not come, with the event that came before it: its deletion, or its edit.
@@ -87,8 +89,12 @@ messages = Table(
     Column("body", LargeBinary, nullable=False),
     Column("is_erased", Boolean, nullable=False, server_default=text("false")),
     Column("reading", LargeBinary),
+    Column("workspace", Uuid),
+    _moment("said_at", server_default=func.now()),
 )
 Index("messages_thread_seq", messages.c.thread, messages.c.seq, unique=True)
+Index("messages_author_seq", messages.c.author, messages.c.seq)
+Index("messages_workspace_said_at", messages.c.workspace, messages.c.said_at)
 
 turns = Table(
     "turns",
@@ -126,10 +132,14 @@ replies = Table(
     _text("verdict"),
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("reasoning", LargeBinary),
+    Column("workspace", Uuid),
+    _moment("said_at", server_default=func.now()),
     postgresql_with=_ROOMY,
 )
 Index("replies_question_seq", replies.c.question, replies.c.seq)
 Index("replies_thread_seq", replies.c.thread, replies.c.seq)
+Index("replies_asker_seq", replies.c.asker, replies.c.seq)
+Index("replies_workspace_said_at", replies.c.workspace, replies.c.said_at)
 
 parts = Table(
     "parts",
@@ -169,6 +179,7 @@ votes = Table(
     Column("body", LargeBinary, nullable=False),
 )
 Index("votes_reply_id_author", votes.c.reply_id, votes.c.author)
+Index("votes_author_reply_id", votes.c.author, votes.c.reply_id)
 
 # What moderation found, sealed under the asker's key: `body` says what and where, `appeal` what they say to it.
 incidents = Table(
@@ -187,6 +198,7 @@ incidents = Table(
 )
 Index("incidents_seq", incidents.c.seq, unique=True)
 Index("incidents_reply_id", incidents.c.reply_id)
+Index("incidents_asker", incidents.c.asker)
 Index(
     "incidents_thread_asker_seq",
     incidents.c.thread,
@@ -195,6 +207,28 @@ Index(
     postgresql_where=text("action = 'refuse'"),
 )
 Index("incidents_appealed", incidents.c.seq, postgresql_where=incidents.c.appealed_at.is_not(None))
+
+# Calls that wait for their asker's yes, one for each reply that asks. `seq` is the place of what was asked at intake,
+# `question` the message it answers, `body` the call, sealed under the asker's key, `taken_by` the event that says yes.
+asks = Table(
+    "asks",
+    metadata,
+    Column("reply_id", Uuid, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("thread", Uuid, nullable=False),
+    Column("asker", Uuid, nullable=False),
+    Column("question", Uuid, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _moment("expires_at", nullable=False),
+    Column("taken_by", Uuid, unique=True),
+    _moment("taken_at"),
+)
+_is_waiting = asks.c.taken_by.is_(None)
+Index("asks_question", asks.c.question)
+Index("asks_asker", asks.c.asker)
+Index("asks_thread_asker_seq", asks.c.thread, asks.c.asker, asks.c.seq)
+Index("asks_expires_at", asks.c.expires_at, postgresql_where=_is_waiting)
+Index("asks_taken_at", asks.c.taken_at, postgresql_where=asks.c.taken_at.is_not(None))
 
 # status: 0 waiting, 1 running, 2 done, 3 buried. The text of a message is in `messages`, of anything else in `payload`.
 inbox = Table(
@@ -227,6 +261,7 @@ Index(
 )
 Index("inbox_waiting", inbox.c.lane, inbox.c.id, postgresql_where=text("status = 0"))
 Index("inbox_running", inbox.c.id, postgresql_where=text("status = 1"))
+Index("inbox_author", inbox.c.author, postgresql_where=text("status <> 2"))
 
 # status: 0 to be delivered, 3 buried; a delivered row is deleted. `extras` is what a ready answer has besides its text,
 # sealed too, where it has anything: pictures are kept as long as they may have to be shown, and no history reads them.
@@ -276,6 +311,7 @@ cached = Table(
     _moment("expires_at", nullable=False),
 )
 Index("cached_question", cached.c.question)
+Index("cached_asker", cached.c.asker)
 Index("cached_kept_at_key", cached.c.kept_at, cached.c.key)
 Index("cached_expires_at", cached.c.expires_at)
 
@@ -296,3 +332,17 @@ cached_blocks = Table(
     Column("key", Uuid, primary_key=True),
     _moment("blocked_at", nullable=False, server_default=func.now()),
 )
+
+# What was done with what is kept. A line names the one before it, and no line is changed or deleted: a trigger refuses
+# it, and whoever gets round that breaks the chain. `body` is sealed under the house's key, `person` is a blind index.
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    _moment("at", nullable=False),
+    Column("action", Text, nullable=False),
+    Column("person", Uuid),
+    Column("body", LargeBinary, nullable=False),
+    Column("link", LargeBinary, nullable=False),
+)
+Index("audit_person_id", audit.c.person, audit.c.id, postgresql_where=audit.c.person.is_not(None))

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from collections.abc import Collection
 from uuid import UUID
 
 from core.errors import Malformed, Unreadable
@@ -18,7 +19,7 @@ DAMAGED = (Unreadable, Malformed)
 _DATA_KEYS = 2_000  # persons; whoever was away longer has theirs read again
 _OPENED_BYTES = 8 * 2**20
 _LARGE = 2**18  # bytes; a picture, which would push a thousand texts out and is not asked for again
-_INDEX_SCOPE = b"house|index"
+INDEX_SCOPE = b"house|index"
 
 _FIND_KEY = "SELECT id, wrapped FROM keys WHERE scope = %(scope)s"
 _MAKE_KEY = """
@@ -35,15 +36,6 @@ _MAKE_INDEX = """
     )
     SELECT wrapped FROM made UNION ALL SELECT wrapped FROM house WHERE name = 'index' LIMIT 1
 """
-_STALE = """
-    SELECT 'keys', id::text, uuid_send(scope), wrapped FROM keys WHERE substr(wrapped, 2, 4) <> %(primary)s
-    UNION ALL SELECT 'house', name, %(index_scope)s, wrapped FROM house WHERE substr(wrapped, 2, 4) <> %(primary)s
-    LIMIT 500
-"""
-_REWRAP = {
-    "keys": "UPDATE keys SET wrapped = %(fresh)s WHERE id = %(id)s::bigint AND wrapped = %(wrapped)s",
-    "house": "UPDATE house SET wrapped = %(fresh)s WHERE name = %(id)s AND wrapped = %(wrapped)s",
-}
 _FIND_INDEX = "SELECT wrapped FROM house WHERE name = 'index'"
 
 
@@ -51,13 +43,16 @@ class Vault:
     """Seals under the key of a scope: a person, or the house itself.
 
     It reads keys over a pool of its own, so that a transaction may wait for a key while it holds a connection. A new
-    key is committed before anything is sealed with it, whatever becomes of the transaction that wanted it.
+    key is committed before anything is sealed with it, whatever becomes of the transaction that wanted it. It keeps in
+    memory what it opened only while it hears of those who are forgotten.
     """
 
     def __init__(self, keys: Keys, database: Database) -> None:
         self._keys = keys
         self._database = database
         self._index = b""
+        self._epoch = 0
+        self._is_deaf = False
         self._data_keys: Lru[UUID, DataKey] = Lru(_DATA_KEYS)
         self._opened: Lru[tuple[Place, bytes], bytes] = Lru(_OPENED_BYTES)
 
@@ -65,22 +60,10 @@ class Vault:
         """Loads the key of the blind indexes, which survives every change of the encryption keys, or makes it."""
         rows = await self._database.fetch(_FIND_INDEX)
         while not rows:
-            wrapped = self._keys.wrap(_INDEX_SCOPE, secrets.token_bytes(seal.KEY_BYTES))
+            wrapped = self._keys.wrap(INDEX_SCOPE, secrets.token_bytes(seal.KEY_BYTES))
             rows = await self._database.fetch(_MAKE_INDEX, {"wrapped": wrapped})
-        self._index = self._keys.unwrap(_INDEX_SCOPE, rows[0][0])
+        self._index = self._keys.unwrap(INDEX_SCOPE, rows[0][0])
         self.house = self.blind("house")
-
-    async def rewrap(self) -> int:
-        """Wraps every data key with the primary encryption key, so that an older one can be retired; how many."""
-        params = {"primary": self._keys.primary.to_bytes(4), "index_scope": _INDEX_SCOPE}
-        total = 0
-        while stale := await self._database.fetch(_STALE, params):
-            async with self._database.transaction() as transaction:
-                for table, id_, scope, wrapped in stale:
-                    fresh = self._keys.wrap(scope, self._keys.unwrap(scope, wrapped))
-                    transaction.later(_REWRAP[table], {"fresh": fresh, "id": id_, "wrapped": wrapped})
-            total += len(stale)
-        return total
 
     # -------------------------------------------------------------------------------------------------- blind indexes
 
@@ -90,11 +73,20 @@ class Vault:
         joined = b"".join(len(field).to_bytes(4) + field for field in fields)
         return UUID(bytes=hmac.digest(self._index, joined, "sha256")[:16])
 
+    def mac(self, *values: bytes) -> bytes:
+        """What only this house can say of these values, 32 bytes."""
+        joined = b"".join(len(value).to_bytes(4) + value for value in (b"mac", *values))
+        return hmac.digest(self._index, joined, "sha256")
+
     def person(self, author: Author) -> UUID:
         return self.blind("person", author.adapter, author.workspace, author.id)
 
     def thread(self, thread: ThreadId) -> UUID:
         return self.blind("thread", thread.adapter, thread.workspace, thread.channel, thread.thread)
+
+    def workspace(self, thread: ThreadId) -> UUID:
+        """The place that a thread is in, with rules of its own."""
+        return self.blind("workspace", thread.adapter, thread.workspace)
 
     def part(self, part: PartId) -> UUID:
         return self.blind("part", part.adapter, part.workspace, part.channel, part.id)
@@ -106,23 +98,55 @@ class Vault:
     # -------------------------------------------------------------------------------------------------------- sealing
 
     async def seal(self, table: str, column: str, scope: UUID, row: UUID, plain: bytes) -> bytes:
-        place = Place(table, column, scope.bytes, row.bytes)
+        place, epoch = Place(table, column, scope.bytes, row.bytes), self._epoch
         blob = seal.seal(await self._data_key(scope), place, plain)
-        self._remember(place, blob, plain)
+        self._remember(epoch, place, blob, plain)
         return blob
 
     async def open(self, table: str, column: str, scope: UUID, row: UUID, blob: bytes) -> bytes:
         """Raises Unreadable."""
-        place = Place(table, column, scope.bytes, row.bytes)
+        place, epoch = Place(table, column, scope.bytes, row.bytes), self._epoch
         plain = self._opened.get((place, blob))
         if plain is None:
             plain = seal.unseal(await self._key_of(scope, seal.key_id(blob)), place, blob)
-            self._remember(place, blob, plain)
+            self._remember(epoch, place, blob, plain)
         return plain
 
-    def _remember(self, place: Place, blob: bytes, plain: bytes) -> None:
-        if len(plain) < _LARGE:
+    def _remember(self, epoch: int, place: Place, blob: bytes, plain: bytes) -> None:
+        if self._may_keep(epoch) and len(plain) < _LARGE:
             self._opened.put((place, blob), plain, len(blob) + len(plain) + 400)
+
+    # ----------------------------------------------------------------------------------------------------- forgetting
+
+    def shred(self, scope: UUID) -> None:
+        """Its key is gone: neither that nor anything opened with it is held any longer."""
+        self._epoch += 1
+        self._data_keys.drop(scope)
+        self._opened.drop_all(lambda entry: entry[0].scope == scope.bytes)
+
+    def listen(self, *, is_heard: bool) -> None:
+        """While nobody is heard who shreds a key, none is held; nor is one of before, which may be shredded by now."""
+        self._epoch += 1
+        self._is_deaf = not is_heard
+        self._data_keys.clear()
+        self._opened.clear()
+
+    def _may_keep(self, epoch: int) -> bool:
+        """What was read before somebody was forgotten may be theirs."""
+        return epoch == self._epoch and not self._is_deaf
+
+    async def is_current(self, scope: UUID, key_ids: Collection[int]) -> bool:
+        """Whether these, which something was just sealed with, are the key of the scope still; it is read again."""
+        self._data_keys.drop(scope)
+        key = await self._load(scope)
+        return key is not None and all(key_id == key.id for key_id in key_ids)
+
+    # ----------------------------------------------------------------------------------------------------------- keys
+
+    def new_key(self, scope: UUID) -> tuple[bytes, bytes]:
+        """The secret of a new key of this scope, and how it is stored."""
+        secret = secrets.token_bytes(seal.KEY_BYTES)
+        return secret, self._keys.wrap(scope.bytes, secret)
 
     async def _data_key(self, scope: UUID) -> DataKey:
         found = self._data_keys.get(scope)
@@ -137,19 +161,22 @@ class Vault:
         return found
 
     async def _load(self, scope: UUID) -> DataKey | None:
+        epoch = self._epoch
         rows = await self._database.fetch(_FIND_KEY, {"scope": scope})
-        return self._unwrapped(scope, *rows[0]) if rows else None
+        return self._unwrapped(epoch, scope, *rows[0]) if rows else None
 
     async def _make(self, scope: UUID) -> DataKey:
         rows: list[Row] = []
+        epoch = self._epoch
         while not rows:  # another process may commit its key between the two looks of one statement
-            wrapped = self._keys.wrap(scope.bytes, secrets.token_bytes(seal.KEY_BYTES))
+            _, wrapped = self.new_key(scope)
             rows = await self._database.fetch(_MAKE_KEY, {"scope": scope, "wrapped": wrapped})
-        return self._unwrapped(scope, *rows[0])
+        return self._unwrapped(epoch, scope, *rows[0])
 
-    def _unwrapped(self, scope: UUID, key_id: int, wrapped: bytes) -> DataKey:
+    def _unwrapped(self, epoch: int, scope: UUID, key_id: int, wrapped: bytes) -> DataKey:
         key = DataKey(key_id, self._keys.unwrap(scope.bytes, wrapped))
-        self._data_keys.put(scope, key)
+        if self._may_keep(epoch):
+            self._data_keys.put(scope, key)
         return key
 
 

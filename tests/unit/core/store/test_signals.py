@@ -5,7 +5,12 @@ from contextlib import aclosing
 
 from core.message import ReplyId
 from core.ports import Signal, SignalKind
+from core.store import Keys
+from core.store.database import Database
 from core.store.signals import Hub
+from core.store.vault import Vault
+
+VAULT = Vault(Keys.generate(), Database("postgresql://nobody@127.0.0.1:1/none", pool_size=1))
 
 
 async def hear(hub: Hub, *payloads: str) -> list[Signal]:
@@ -23,17 +28,17 @@ async def hear(hub: Hub, *payloads: str) -> list[Signal]:
 
 
 async def test_what_another_process_says_is_spread_and_what_it_says_itself_is_not():
-    hub, other = Hub(), Hub()
+    hub, other = Hub(VAULT), Hub(VAULT)
     theirs, ours = (each.payload_of(SignalKind.MARK, "1") for each in (other, hub))
     assert await hear(hub, theirs, ours) == [Signal(SignalKind.MARK, "1")]
 
 
 async def test_what_this_release_does_not_understand_is_skipped():
-    assert await hear(Hub(), "", "x", "x:y", "node:later:1", "node:inbox:") == [Signal(SignalKind.INBOX)]
+    assert await hear(Hub(VAULT), "", "x", "x:y", "node:later:1", "node:inbox:") == [Signal(SignalKind.INBOX)]
 
 
 async def test_whoever_went_leaves_nothing_behind():
-    hub = Hub()
+    hub = Hub(VAULT)
     await hear(hub)
     with hub.following(ReplyId("a")), hub.following(ReplyId("a")) as second:
         hub.catch_up()

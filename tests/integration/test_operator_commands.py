@@ -1,0 +1,123 @@
+"""What an operator types to forget, export, rotate and audit, on a real database."""
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from bot.__main__ import app
+from bot.texts import say, speak
+from core.message import Author
+from core.store import Keys, PostgresStore
+from tests.postgres import database_url
+from tests.store_moves import ANN, BOB, answered, message, vote
+
+__all__ = ["database_url"]
+
+OLD, NEW = (f"{kid}:{base64.b64encode(bytes([kid]) * 32).decode()}" for kid in (1, 2))
+Parley = Callable[..., Result]
+
+
+async def _live(url: str) -> None:
+    store = PostgresStore(url, Keys.parse(OLD))
+    await store.start()
+    reply = await answered(store, message("Ann's 你好"), "for Ann")
+    await answered(store, message("Bob's", author=BOB), "for Bob")
+    async with store.unit() as unit:
+        await unit.ratings.record(vote(reply, 1, comment="no"))
+    await store.stop()
+
+
+@pytest.fixture
+def parley(database_url: str, monkeypatch, tmp_path) -> Parley:
+    """Ann and Bob have asked something."""
+    asyncio.run(_live(database_url))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    monkeypatch.setenv("PARLEY_KEYS", OLD)
+    speak("en")
+
+    def run(*words: str, keys: str = OLD, typed: str = "") -> Result:
+        return CliRunner().invoke(app, words, env={"PARLEY_KEYS": keys}, input=typed)
+
+    return run
+
+
+def test_a_person_is_given_their_data_as_json(parley: Parley):
+    shown = parley("export", "--user", ANN.key)
+    assert shown.exit_code == 0, shown.output
+    theirs = json.loads(shown.stdout)
+    assert theirs["person"] == ANN.key
+    assert [(said["text"], said["name"]) for said in theirs["messages"]] == [("Ann's 你好", "Ann")]
+    assert [(told["text"], told["in_reply_to"]) for told in theirs["answers"]] == [
+        ("for Ann", theirs["messages"][0]["id"])
+    ]
+    assert theirs["ratings"] == [{"answer": theirs["answers"][0]["id"], "score": 1, "reason": "", "comment": "no"}]
+    assert "Bob" not in shown.stdout
+
+
+def test_a_person_is_forgotten_once_that_is_meant(parley: Parley):
+    assert parley("forget", "--user", ANN.key, typed="n\n").exit_code == 1
+    assert json.loads(parley("export", "--user", ANN.key).stdout)["messages"]
+    done = parley("forget", "--user", ANN.key, typed="y\n")
+    assert done.exit_code == 0, done.output
+    assert say("forget_done", messages=1, answers=1, votes=1, person=ANN.key) in done.stderr
+    assert json.loads(parley("export", "--user", ANN.key).stdout)["messages"] == []
+    assert json.loads(parley("export", "--user", BOB.key).stdout)["messages"]
+    assert say("forget_nobody", person=ANN.key) in parley("forget", "--user", ANN.key, "--yes").stderr
+
+
+@pytest.mark.parametrize("name", ["ann", "console:home", "console:home:", "console::ann", ":home:ann", "a:b:c:d"])
+@pytest.mark.parametrize("what", ["forget", "export"])
+def test_a_name_that_is_none_is_told_and_changes_nothing(parley: Parley, what: str, name: str):
+    refused = parley(what, "--user", name)
+    assert refused.exit_code == 1
+    assert say("person_malformed", key=name) in refused.stderr
+
+
+def test_a_key_is_added_gone_over_to_and_retired(parley: Parley):
+    made = parley("key", "--id", "7").stdout.strip()
+    assert made.startswith("7:")
+    assert Keys.parse(made).primary == 7
+    both = f"{NEW},{OLD}"
+    assert parley("keys", "list").stdout.splitlines() == [say("keys_primary", kid=1, count=3)]
+    assert parley("keys", "list", keys=both).stdout.splitlines() == [
+        say("keys_primary", kid=2, count=0),
+        say("keys_wraps", kid=1, count=3),
+    ]
+    missing = parley("keys", "rotate", keys=NEW)
+    assert missing.exit_code == 1
+    assert "1" in missing.stderr
+    rotated = parley("keys", "rotate", keys=both)
+    assert rotated.exit_code == 0, rotated.output
+    assert say("keys_rotated", kid=2, count=3) in rotated.stderr
+    assert parley("keys", "list", keys=both).stdout.splitlines()[1] == say("keys_idle", kid=1)
+    assert json.loads(parley("export", "--user", ANN.key, keys=NEW).stdout)["messages"]
+
+
+def test_what_was_done_is_listed_and_whole(parley: Parley):
+    assert parley("audit", "list").stdout.strip() == say("audit_empty")
+    parley("export", "--user", ANN.key)
+    parley("forget", "--user", BOB.key, "--yes")
+    parley("keys", "rotate")
+    listed = parley("audit", "list").stdout.splitlines()
+    assert [line.split()[3] for line in listed] == ["rotate", "forget", "export"]
+    assert [line.split()[3] for line in parley("audit", "list", "--user", ANN.key).stdout.splitlines()] == ["export"]
+    assert "ann" not in "".join(listed).lower()
+    whole = parley("audit", "verify")
+    assert whole.exit_code == 0
+    link = whole.stdout.split()[-1]
+    assert whole.stdout.strip() == say("audit_whole", lines=3, link=link)
+    assert parley("audit", "verify", "--expect", link).exit_code == 0
+    broken = parley("audit", "verify", "--expect", f"2:{'0' * 64}")
+    assert (broken.exit_code, broken.stdout.strip()) == (1, say("audit_changed", number=2, lines=1))
+    assert say("audit_link", text="x") in parley("audit", "verify", "--expect", "x").stderr
+
+
+def test_teams_ids_are_named_with_their_colons_quoted():
+    from bot.people import person
+
+    assert person("teams:tenant:29%3A1xyz") == Author("teams", "tenant", "29:1xyz")

@@ -1,0 +1,307 @@
+"""Whoever was forgotten is read by nobody: not in a dump, not with every key at hand, not in another process."""
+
+import asyncio
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+import pytest
+
+from core.errors import Unreadable
+from core.message import CommandName, PartId
+from core.ports import CachedAnswer, Draft, Incident, State
+from core.reading import ReadFile, Reading
+from core.store import Keys, PostgresStore, seal
+from core.store.database import conninfo
+from core.store.room import NOBODY
+from core.store.seal import DataKey, Place
+from core.turn import Pending
+from tests.integration.conftest import OpenStore
+from tests.integration.test_store_sealed import dump
+from tests.store_moves import (
+    ANN,
+    ATTIC,
+    BOB,
+    LEASE,
+    ROOM,
+    add,
+    answered,
+    begin,
+    claim,
+    command,
+    deliver,
+    finish,
+    message,
+    vote,
+)
+
+KEYS = Keys.generate()
+KEY = "ab" * 32
+PART = PartId("console", "home", "web", "part")
+CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parley listen'"
+# Every sealed column: where it is, and whose key it is sealed with.
+SEALED = {
+    ("messages", "body"): ("id", "author"),
+    ("messages", "reading"): ("id", "author"),
+    ("replies", "about"): ("id", "asker"),
+    ("replies", "body"): ("id", "asker"),
+    ("replies", "reasoning"): ("id", "asker"),
+    ("parts", "body"): ("id", "(SELECT asker FROM replies WHERE replies.id = reply_id)"),
+    ("drafts", "body"): ("reply_id", "(SELECT asker FROM replies WHERE replies.id = reply_id)"),
+    ("votes", "body"): ("id", "author"),
+    ("incidents", "body"): ("id", "asker"),
+    ("incidents", "appeal"): ("id", "asker"),
+    ("asks", "body"): ("reply_id", "asker"),
+    ("inbox", "payload"): ("reply_id", "author"),
+    ("outbox", "state"): ("reply_id", "(SELECT asker FROM replies WHERE replies.id = reply_id)"),
+    ("cached", "body"): ("key", "asker"),
+    ("cached", "vector"): ("key", "asker"),
+}
+
+
+class Sealed(NamedTuple):
+    place: Place
+    blob: bytes
+
+
+def rows(url: str, sql: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(conninfo(url)) as connection:
+        return connection.execute(sql.encode()).fetchall()
+
+
+def sealed_for(url: str, person: UUID) -> list[Sealed]:
+    found = []
+    for (table, column), (row, scope) in SEALED.items():
+        query = f"SELECT {row}, {column} FROM {table} WHERE {column} IS NOT NULL AND {scope} = '{person}'"
+        blobs = rows(url, query)
+        assert blobs, f"nothing of theirs stands in {table}.{column}: the test shows nothing of it"
+        found += [Sealed(Place(table, column, person.bytes, id_.bytes), blob) for id_, blob in blobs]
+    return found
+
+
+def data_keys(url: str) -> list[DataKey]:
+    """All there are, as whoever has the database and the encryption keys can open them."""
+    kept = rows(url, "SELECT id, scope, wrapped FROM keys")
+    return [DataKey(id_, KEYS.unwrap(scope.bytes, wrapped)) for id_, scope, wrapped in kept]
+
+
+def opens(sealed: Sealed, keys: list[DataKey]) -> bool:
+    for key in keys:
+        for id_ in {key.id, seal.key_id(sealed.blob)}:  # also as if it had stood in the old row
+            try:
+                seal.unseal(DataKey(id_, key.secret), sealed.place, sealed.blob)
+            except Unreadable:
+                continue
+            return True
+    return False
+
+
+async def live(store: PostgresStore) -> None:
+    """Ann leaves something of every kind."""
+    question = message("Ann's canary")
+    await add(store, question)
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    async with store.unit() as unit:
+        await unit.threads.keep_reading(ROOM, question.id, Reading(files=(ReadFile("a.txt", "canary"),)))
+        await unit.incidents.record(taken.reply_id, ROOM, ANN, Incident("question", "c", "refuse", excerpt="canary"))
+        await unit.incidents.appeal(ANN, taken.reply_id, comment="canary")
+        await unit.asks.keep(taken.reply_id, ROOM, ANN, Pending("post", {"to": "canary"}), lifetime=LEASE)
+    delivery = await finish(store, taken, delivery, "canary", State.ASKED, reasoning="canary")
+    async with store.unit() as unit:
+        await unit.outbox.state(delivery, {"stream": "canary"})
+        await unit.outbox.part(delivery, PART)
+        kept = CachedAnswer("canary", "canary", "echo@1")
+        assert await unit.cached.keep(KEY, KEY, kept, delivery.reply, lifetime=LEASE, vector=[1.0], embedder="e")
+        await unit.ratings.record(vote(taken.reply_id, comment="canary"))
+    others = await answered(store, message("Bob's", author=BOB, thread=ATTIC))
+    async with store.unit() as unit:
+        await unit.ratings.record(vote(others, 1, comment="canary"))
+    growing = message("grows", thread=ATTIC)
+    await add(store, growing, command(CommandName.REGENERATE, args=others))
+    running = await claim(store, limit=1)
+    await begin(store, running)
+    await store.drafts.save(Draft(running.reply_id, 1, "canary"))
+
+
+async def test_what_was_kept_of_them_opens_to_nobody_with_every_key_at_hand(open_store: OpenStore, database_url: str):
+    store = await open_store(KEYS)
+    await live(store)
+    ann, bob = (store._vault.person(person) for person in (ANN, BOB))
+    before, dumped = sealed_for(database_url, ann), dump(database_url)
+    keys = data_keys(database_url)
+    assert all(opens(sealed, keys) for sealed in before)
+    assert all(sealed.blob.hex() in dumped for sealed in before)
+
+    await store.people.forget(ANN)
+
+    after, keys = dump(database_url), data_keys(database_url)
+    assert keys
+    assert not [sealed.place for sealed in before if opens(sealed, keys)]
+    assert not [sealed.place for sealed in before if sealed.blob.hex() in after]
+    audited = [line for line in after.splitlines() if str(ann) in line]
+    assert len(audited) == 1  # that somebody was forgotten, and by an index alone who
+    assert audited[0].startswith("INSERT INTO public.audit ")
+    assert str(bob) in after
+    assert [text async for text in store.people.everything(BOB)]
+
+
+async def test_each_sealed_column_is_in_this_test(open_store: OpenStore, database_url: str):
+    await open_store(KEYS)
+    columns = rows(
+        database_url,
+        "SELECT table_name, column_name FROM information_schema.columns "
+        "WHERE table_schema = 'public' AND data_type = 'bytea'",
+    )
+    of_the_house = {
+        ("keys", "wrapped"),
+        ("house", "wrapped"),
+        ("secrets", "body"),
+        ("audit", "body"),
+        ("audit", "link"),
+    }
+    reasons = {("inbox", "reason"), ("outbox", "reason")}
+    extras = {("outbox", "extras")}  # as its `state`, of the same row
+    assert set(columns) == SEALED.keys() | of_the_house | reasons | extras
+
+
+async def test_every_other_process_forgets_the_key_and_the_words_at_once(open_store: OpenStore, database_url: str):
+    here, there = await open_store(KEYS), await open_store(KEYS)
+    reply = await answered(here, message("Ann's"))
+    person = there._vault.person(ANN)
+    async with asyncio.timeout(5):
+        while not there._vault._data_keys.get(person):  # until it listens
+            async with there.unit() as unit:
+                assert await unit.replies.get(reply)
+            await asyncio.sleep(0.01)
+    (row,) = rows(database_url, f"SELECT id, body FROM replies WHERE asker = '{person}'")
+
+    await here.people.forget(ANN)
+
+    async with asyncio.timeout(1):
+        while there._vault._data_keys.get(person):
+            await asyncio.sleep(0.001)
+    for store in (here, there):
+        assert not [entry for entry in store._vault._opened._entries if entry[0].scope == person.bytes]
+        with pytest.raises(Unreadable):
+            await store._vault.open("replies", "body", person, *row)
+
+
+async def test_a_process_that_has_not_heard_of_it_yet_loses_no_new_words(open_store: OpenStore, monkeypatch):
+    here, there = await open_store(KEYS), await open_store(KEYS)
+    await answered(there, message("old"))
+    there._vault._is_deaf = False
+    await answered(there, message("old too"))
+    monkeypatch.setattr(there._hub, "hear", lambda payload: None)
+    await here.people.forget(ANN)
+    assert there._vault._data_keys.get(there._vault.person(ANN))
+    again = message("new")
+    assert [receipt.is_new for receipt in await add(there, again)] == [True]
+    assert [receipt.is_new for receipt in await add(there, again)] == [False]
+    await add(there, command(CommandName.HELP))
+    assert (await claim(here)).event == again
+
+
+async def test_a_line_that_is_cut_makes_a_process_forget_what_it_holds(
+    open_store: OpenStore, database_url: str, monkeypatch
+):
+    store = await open_store(KEYS)
+    person = store._vault.person(ANN)
+    async with asyncio.timeout(5):
+        while not store._vault._data_keys.get(person):
+            await answered(store, message("Ann's"))
+    shredded: list[bool] = []
+    listen = store._vault.listen
+
+    def noted(*, is_heard: bool) -> None:
+        shredded.append(is_heard)
+        listen(is_heard=is_heard)
+
+    monkeypatch.setattr(store._vault, "listen", noted)
+    rows(
+        database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parley listen'"
+    )
+    async with asyncio.timeout(5):
+        while shredded != [False, True]:
+            await asyncio.sleep(0.01)
+    assert store._vault._data_keys.get(person) is None
+
+
+async def test_what_was_read_while_somebody_was_forgotten_is_not_held(open_store: OpenStore, monkeypatch):
+    store = await open_store(KEYS)
+    vault, person = store._vault, store._vault.person(ANN)
+    await answered(store, message("Ann's"))
+    vault.shred(person)
+    load = vault._load
+
+    async def overtaken(scope):
+        epoch, vault._epoch = vault._epoch, vault._epoch
+        rows = await vault._database.fetch("SELECT id, wrapped FROM keys WHERE scope = %(scope)s", {"scope": scope})
+        vault.shred(scope)
+        return vault._unwrapped(epoch, scope, *rows[0])
+
+    monkeypatch.setattr(vault, "_load", overtaken)
+    blob = await vault.seal("messages", "body", person, NOBODY, b"words")
+    assert vault._data_keys.get(person) is None
+    assert not vault._opened._entries
+    monkeypatch.setattr(vault, "_load", load)
+    assert await vault.open("messages", "body", person, NOBODY, blob) == b"words"
+
+
+async def test_a_forgetting_that_broke_off_goes_on(open_store: OpenStore, database_url: str, monkeypatch):
+    store = await open_store(KEYS)
+    for number in range(5):
+        await answered(store, message(f"{number}"))
+
+    async def broken_off(*_: object) -> int:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.people, "_drop", broken_off)
+        with pytest.raises(asyncio.CancelledError):
+            await store.people.forget(ANN)
+    assert rows(database_url, "SELECT count(*) FROM messages") == [(5,)]
+    assert [item async for item in store.people.everything(ANN)] == []
+    await add(store, message("new"))
+    assert (await store.people.forget(ANN)).messages == 6
+    assert rows(database_url, "SELECT count(*) FROM messages") == [(0,)]
+
+
+async def test_what_is_said_while_the_rows_go_stays(open_store: OpenStore, monkeypatch):
+    store = await open_store(KEYS)
+    await answered(store, message("old"))
+    drop, new = store.people._drop, message("new", thread=ATTIC)
+
+    async def meanwhile(sql: str, params: Any) -> int:
+        await add(store, new)
+        return await drop(sql, params)
+
+    monkeypatch.setattr(store.people, "_drop", meanwhile)
+    await store.people.forget(ANN)
+    assert (await claim(store)).event == new
+    assert [getattr(item, "text", "") async for item in store.people.everything(ANN)] == ["new"]
+
+
+async def test_a_turn_that_runs_is_told_to_stop_and_waited_for(open_store: OpenStore):
+    here, there = await open_store(KEYS), await open_store(KEYS)
+    await add(here, message("runs"))
+    running = await claim(there)
+    delivery = await begin(there, running)
+    forgetting = asyncio.create_task(here.people.forget(ANN))
+    async with asyncio.timeout(5):
+        while True:
+            async with there.unit() as unit:
+                marks = await unit.inbox.renew([running], LEASE)
+            if marks.get(running.id):
+                break
+            await asyncio.sleep(0.01)
+    assert not forgetting.done()
+    await deliver(there, await finish(there, running, delivery, "stopped", State.STOPPED), PART)
+    await forgetting
+    assert [item async for item in here.people.everything(ANN)] == []
+
+
+async def test_what_is_finished_says_no_more_whose_it_was(open_store: OpenStore, database_url: str):
+    store = await open_store(KEYS)
+    await answered(store, message("Ann's"))
+    assert rows(database_url, "SELECT author, payload FROM inbox") == [(NOBODY, None)]
