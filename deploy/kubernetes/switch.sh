@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# The blue-green switch: a new release starts beside the one that serves, and people reach it once it is ready.
+#   switch.sh install IMAGE    the first time: both colours, of which blue serves; the Secret `parley` must be there
+#   switch.sh release IMAGE    migrate, start IMAGE in the idle colour, wait until it is ready, switch
+#   switch.sh back             the colour before serves again, with the release it had
+#   switch.sh finish           the idle colour ends: what it had begun is finished first
+#   switch.sh status           which colour serves, and what each runs
+# KUBECTL  the command, with a namespace or a context where yours are not the current ones: "kubectl -n parley"
+# TIMEOUT  seconds that the migration, and the processes, may take (600)
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+read -ra kubectl <<< "${KUBECTL:-kubectl}"
+timeout=${TIMEOUT:-600}
+
+k() { "${kubectl[@]}" "$@"; }
+say() { printf '%s\n' "$*"; }
+die() { printf '✗ %s\n' "$@" >&2; exit 1; }
+
+live() { k get service parley --output jsonpath='{.spec.selector.colour}'; }
+before() { k get service parley --output jsonpath='{.metadata.annotations.parley/before}'; }
+other() { if [ "$1" = blue ]; then echo green; else echo blue; fi; }
+replicas() { k get deployment "parley-$1" --output jsonpath='{.spec.replicas}'; }
+of() { sed "s|^\( *image:\).*|\1 $2|" "$here/$1.yaml"; }  # what stands there, with this image
+image() { k get deployment "parley-$1" --output jsonpath='{.spec.template.spec.containers[0].image}'; }
+
+migrate() {
+    say "→ The database is brought to the schema of $1 · 正在更新数据库结构"
+    k delete job parley-migrate --ignore-not-found
+    of migrate "$1" | k create --filename -
+    local ends=$((SECONDS + timeout))
+    while [ $SECONDS -lt $ends ]; do
+        case " $(k get job parley-migrate --output jsonpath='{.status.conditions[?(@.status=="True")].type}') " in
+            *" Complete "*) return ;;
+            *" Failed "*) break ;;
+        esac
+        sleep 1
+    done
+    die "The migration did not end well, and nothing was switched: kubectl logs job/parley-migrate" \
+        "数据库更新失败,未切换:kubectl logs job/parley-migrate"
+}
+
+# $1 gets at least $2 processes and all of them are ready, else this ends here: the other colour serves as before.
+ready() {
+    say "→ $1 starts $2 · 正在启动"
+    k scale deployment "parley-$1" --replicas "$2"
+    k rollout status deployment "parley-$1" --timeout "${timeout}s" && return
+    k scale deployment "parley-$1" --replicas 0
+    die "$1 did not become ready, and was ended; nothing was switched." "$1 未就绪,已停止;未切换。"
+}
+
+point() {  # from $1 to $2: both in one step, so that `back` always knows the way
+    k patch service parley --type merge --patch \
+        "{\"metadata\": {\"annotations\": {\"parley/before\": \"$1\"}}, \"spec\": {\"selector\": {\"colour\": \"$2\"}}}"
+    say "✓ $2 serves: $(image "$2") · 现在由 $2 提供服务"
+}
+
+install() {
+    [ -z "$(k get service parley --ignore-not-found --output name)" ] \
+        || die "It is installed already: switch.sh release $1" "已经安装:switch.sh release $1"
+    k apply --filename "$here/parley.yaml"
+    migrate "$1"
+    of blue "$1" | k create --filename -
+    of green "$1" | k create --filename -
+    k rollout status deployment parley-blue --timeout "${timeout}s"
+    k create --filename "$here/service.yaml"
+    say "✓ blue serves: $1 · 现在由 blue 提供服务"
+}
+
+release() {
+    local now next count
+    now=$(live) next=$(other "$now") count=$(replicas "$now")
+    [ "$count" -gt 0 ] || die "$now has no processes: kubectl scale deployment parley-$now --replicas 2" "$now 没有进程。"
+    migrate "$1"
+    of "$next" "$1" | k replace --filename -
+    ready "$next" "$count"
+    point "$now" "$next"
+    say "  Back: switch.sh back. When all is well: switch.sh finish · 回退:switch.sh back;确认无误后:switch.sh finish"
+}
+
+back() {
+    local now past
+    now=$(live) past=$(before)
+    [ -n "$past" ] && [ "$past" != "$now" ] || die "There is nothing to go back to." "没有可以回退的版本。"
+    ready "$past" "$(replicas "$now")"
+    point "$now" "$past"
+}
+
+finish() {
+    local idle
+    idle=$(other "$(live)")
+    k scale deployment "parley-$idle" --replicas 0
+    say "✓ $idle ends · $idle 正在结束"
+}
+
+status() {
+    local now colour mark
+    now=$(live)
+    for colour in blue green; do
+        mark=" "
+        [ "$colour" = "$now" ] && mark="*"
+        say "$mark $colour  $(replicas "$colour")  $(image "$colour")"
+    done
+}
+
+case "${1:-}" in
+    install | release) [ -n "${2:-}" ] || die "Name the image: switch.sh $1 IMAGE" "请指定镜像。"; "$1" "$2" ;;
+    back | finish | status) "$1" ;;
+    *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
