@@ -20,6 +20,7 @@ from bot.config import Config
 from bot.extras import lacks
 from bot.texts import say, speak
 from core.errors import Misconfigured, ParleyError
+from core.ports import Forgotten
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,15 +33,22 @@ demo = typer.Typer(no_args_is_help=True, help="The bundled demo model. · 内置
 slack = typer.Typer(no_args_is_help=True, help="Set up Slack. · 设置 Slack 接入。")
 teams = typer.Typer(no_args_is_help=True, help="Set up Teams. · 设置 Teams 接入。")
 moderation = typer.Typer(no_args_is_help=True, help="See what moderation found. · 查看审核记录。")
+plugin = typer.Typer(no_args_is_help=True, help="See the plugins. · 查看插件。")
+audit = typer.Typer(no_args_is_help=True, help="What was done with people's data. · 审计日志。")
+keys = typer.Typer(no_args_is_help=True, help="Change the keys that seal what is stored. · 更换加密密钥。")
 model = typer.Typer(no_args_is_help=True, help="Fetch and choose models. · 下载并选择模型。")
 app.add_typer(database, name="db")
+app.add_typer(audit, name="audit")
+app.add_typer(keys, name="keys")
+app.add_typer(plugin, name="plugin")
 app.add_typer(model, name="model")
 app.add_typer(demo, name="demo")
 app.add_typer(moderation, name="moderation")
 app.add_typer(slack, name="slack")
 app.add_typer(teams, name="teams")
 
-screen = Console(stderr=True, highlight=False, soft_wrap=True)
+# A person named a:b:c is no emoji.
+screen = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help="The settings file; ./app.yaml where none is named. · 设置文件。")
@@ -65,11 +73,14 @@ def chat(
     ] = False,
 ) -> None:
     from bot.chat import converse
+    from bot.tls import trusting
 
-    server = _load(config).settings.server
-    host = f"[{server.host}]" if ":" in server.host else server.host
+    settings = _load(config)
+    server, pair = settings.settings.server, None if url else settings.pair
     try:
-        status = asyncio.run(converse(url or f"http://{host}:{server.port}", token, shows_reasoning=reasoning))
+        status = asyncio.run(
+            converse(url or server.url, token, shows_reasoning=reasoning, trusted=trusting(pair[0]) if pair else None)
+        )
     except KeyboardInterrupt:  # Ctrl+C at the prompt
         status = 0
     raise typer.Exit(status)
@@ -87,8 +98,10 @@ def check(
 
 
 @app.command(help="Make a key that seals what is stored, for PARLEY_KEYS. · 生成加密密钥。")
-def key() -> None:
-    typer.echo(f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}")
+def key(
+    id_: Annotated[int, typer.Option("--id", min=1, max=2**32 - 1, help="Its id, another for each. · 密钥编号。")] = 1,
+) -> None:
+    typer.echo(f"{id_}:{base64.b64encode(secrets.token_bytes(32)).decode()}")
 
 
 @app.command(help="Make an access token for the console channel. · 生成控制台访问令牌。")
@@ -100,12 +113,125 @@ def token(name: Annotated[str, typer.Argument(help="Whose it is, e.g. operations
     typer.echo(say("token_made", name=name, token=value, digest=sha256(value.encode()).hexdigest()))
 
 
+@app.command(help="Print the Grafana dashboard. · 输出 Grafana 仪表板。")
+def dashboard() -> None:
+    from bot.dashboard import dashboard as drawn
+
+    typer.echo(json.dumps(drawn(), indent=2, ensure_ascii=False))
+
+
 @database.command(help="Bring the database to this release's schema. · 更新数据库结构。")
 def upgrade(config: ConfigFile = None) -> None:
     from bot.serve import upgrade_database
 
     settings = _load(config)
     _or_explain(lambda: screen.print(say("db_upgraded", version=upgrade_database(settings, screen))))
+
+
+Person = Annotated[str, typer.Option("--user", help="The person, as ADAPTER:WORKSPACE:ID. · 人员标识。")]
+
+
+@app.command(help="Make all that is kept of a person unreadable for good. · 永久删除某人的全部数据。")
+def forget(
+    user: Person,
+    yes: Annotated[bool, typer.Option("--yes", help="Without asking back. · 不再确认。")] = False,
+    config: ConfigFile = None,
+) -> None:
+    settings = _load(config)
+
+    def shred() -> None:
+        from bot import people
+
+        whom = people.person(user)
+        if not yes:
+            typer.confirm(say("forget_sure", person=whom.key), abort=True, err=True)
+        done = asyncio.run(people.forget(settings, screen.print, whom))
+        outcome = "forget_done" if done != Forgotten() else "forget_nobody"
+        said = say(outcome, person=whom.key, messages=done.messages, answers=done.answers, votes=done.votes)
+        screen.print(said, markup=False)
+
+    _or_explain(shred)
+
+
+@app.command(help="Print what is kept of a person, as JSON. · 以 JSON 输出某人的全部数据。")
+def export(user: Person, config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def show() -> None:
+        from bot import people
+
+        whom = people.person(user)
+        theirs = asyncio.run(people.export(settings, screen.print, whom))
+        typer.echo(json.dumps(theirs, indent=1, ensure_ascii=False))
+        messages, answers, ratings = (len(theirs[name]) for name in ("messages", "answers", "ratings"))
+        said = say("exported", person=whom.key, messages=messages, answers=answers, ratings=ratings)
+        screen.print(said, markup=False)
+
+    _or_explain(show)
+
+
+@audit.command("list", help="The newest lines, the newest first. · 最近的记录。")
+def list_audit(
+    user: Annotated[str, typer.Option("--user", help="About one person: ADAPTER:WORKSPACE:ID. · 只看某人。")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10000, help="So many at most. · 最多条数。")] = 50,
+    config: ConfigFile = None,
+) -> None:
+    settings = _load(config)
+
+    def show() -> None:
+        from bot import audit as log
+        from bot import people
+
+        whom = people.person(user) if user else None
+        for line in asyncio.run(log.listed(settings, screen.print, limit=limit, person=whom)):
+            typer.echo(line)
+
+    _or_explain(show)
+
+
+@audit.command(help="Whether every line is as it was written. · 检查日志是否完整。")
+def verify(
+    expect: Annotated[
+        str, typer.Option("--expect", help="A NUMBER:LINK that it has printed before. · 之前输出的 NUMBER:LINK。")
+    ] = "",
+    config: ConfigFile = None,
+) -> None:
+    settings, outcome = _load(config), [False]
+
+    def check_links() -> None:
+        from bot import audit as log
+
+        outcome[0], sentence = asyncio.run(log.verify(settings, screen.print, expect))
+        typer.echo(sentence)
+
+    _or_explain(check_links)
+    raise typer.Exit(0 if outcome[0] else 1)
+
+
+@keys.command("list", help="How many data keys each key of PARLEY_KEYS wraps. · 各密钥包裹的数据密钥数量。")
+def list_keys(config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def show() -> None:
+        from bot.keys import listed
+
+        for line in asyncio.run(listed(settings, screen.print)):
+            typer.echo(line)
+
+    _or_explain(show)
+
+
+@keys.command(help="Wrap every data key with the first key of PARLEY_KEYS. · 用首个密钥重新包裹所有数据密钥。")
+def rotate(config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def rewrap() -> None:
+        from bot.keys import rotate as rotated
+
+        for line in asyncio.run(rotated(settings, screen)):
+            screen.print(line, markup=False)
+
+    _or_explain(rewrap)
 
 
 @moderation.command(help="The newest hits, and what those say who were refused. · 最近的命中与申诉。")
@@ -133,6 +259,19 @@ def weigh(text: Annotated[str, typer.Argument(help="The text. · 文字。")], c
 
     settings = _load(config, must_do=False)
     _or_explain(lambda: typer.echo("\n".join(desk.judged(settings, text))))
+
+
+@plugin.command("list", help="Every plugin that is found, and what keeps one from working. · 列出插件及其状态。")
+def list_plugins(config: ConfigFile = None) -> None:
+    settings = _load(config, must_do=False)
+
+    def show() -> None:
+        from bot.plugin import listed
+
+        for line in asyncio.run(listed(settings)):
+            typer.echo(line)
+
+    _or_explain(show)
 
 
 @demo.command(help="Make the demo model from its corpus. · 用语料训练演示模型。")
@@ -237,8 +376,8 @@ def teams_app(
 
 @app.command(
     help="Measure something: progress to stderr, one JSON object to stdout. · 运行基准测试。\n\n"
-    "demo, engine, faults, fuzz, memory, pipeline, routing, scale, slack, teams; --quick is a short form of each. "
-    "· --quick 为简短形式。",
+    "demo, engine, faults, forget, fuzz, keys, memory, pipeline, routing, scale, slack, teams, telemetry, turn; "
+    "--quick is a short form of each. · --quick 为简短形式。",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="Which one. · 名称。")]) -> None:

@@ -6,34 +6,43 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from ssl import SSLContext
 from time import monotonic
 from typing import TYPE_CHECKING, cast
 
 from aiohttp import web
 
 from adapters.console import LOOPBACK_NAMES, ConsoleAdapter, ConsoleSettings
+from bot import tls
 from bot.cache import open_cache
 from bot.config import Config, Settings
 from bot.engines import asked_for, make_engine, models_of
 from bot.extras import lacks
+from bot.logs import threads_called
 from bot.moderation import open_moderation
+from bot.plugin import open_plugins
 from bot.telemetry import PrometheusMetrics
 from bot.texts import say
-from bot.web import make_app, metrics_route
+from bot.web import make_app, metrics_route, shield
 from core.answer import answer_with
 from core.engine import Routed
 from core.errors import Misconfigured, NotStored, trace
 from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import Event
+from core.plugins import more_help
 from core.ports import Adapter, Engine, Listener, Metrics, Model, Receipt, Store
+from core.retention import Retention
 from core.routing import Route
+from core.stopwatch import is_demo
 from core.store import PostgresStore
 from core.store.embedded import start as start_embedded
 from core.store.keys import Keys, make_development_key
 from core.store.schema import upgrade
+from core.trail import apart, follow, thread_of
 from core.turn import compose
 
 if TYPE_CHECKING:
@@ -82,8 +91,13 @@ class House:
             self.metrics.count("events", len(events), channel=channel, outcome="not_stored")
             raise NotStored from None
         self.metrics.observe("intake_seconds", monotonic() - began, channel=channel)
-        for receipt in receipts:
+        for event, receipt in zip(events, receipts, strict=True):
             self.metrics.count("events", channel=channel, outcome="new" if receipt.is_new else "repeated")
+            follow(receipt.reply_id, thread_of(event))
+            what = type(event).__name__.lower()
+            log.info("a %s through %s %s", what, channel, "was stored" if receipt.is_new else "has come again")
+        if len(events) > 1:  # what else is said here is of all of them
+            follow("")
         return receipts
 
     async def why_not_ready(self) -> str:
@@ -117,7 +131,9 @@ async def open_house(
     settings = config.settings
     async with AsyncExitStack() as stack:
         store = await _open_store(config, progress, stack)
+        stack.enter_context(threads_called(store.called))
         metrics = PrometheusMetrics()
+        metrics.watch(store.pools)
         engine = engine or make_engine(config, metrics)
         house = await _wire(config, store, engine, metrics, doors, stack)
         await _serve(house, stack)
@@ -126,10 +142,12 @@ async def open_house(
         await engine.start()
         stack.push_async_callback(engine.stop)
         await stack.enter_async_context(_working(house))
-        await stack.enter_async_context(_purging(store))
+        await stack.enter_async_context(_purging(store, settings.kept_for()))
         house.is_engine_ready = True
         for model in models_of(engine):
             metrics.gauge("info", 1, model=model.version)
+        for door in house.adapters:
+            metrics.expect(door, demo=is_demo(engine))
         yield house
         house.is_engine_ready = False
 
@@ -143,12 +161,16 @@ async def _wire(
     stack: AsyncExitStack,
 ) -> House:
     settings = config.settings
-    terms = settings.terms()
     adapters: dict[str, Adapter] = {door.name: door for door in doors}
     moderation = open_moderation(config, store, metrics, stack)
+    plugins, registry = await open_plugins(config, store, metrics, stack)
+    terms = settings.terms()
+    if registry:
+        terms = replace(terms, more_help=partial(more_help, registry))
     cache = await open_cache(config, store, engine, metrics, stack, is_screened=bool(moderation))
-    answer = compose([*moderation, *_route(engine, terms), *cache], answer_with(engine))
-    hall = Hall(store, adapters, engine, answer, metrics, settings.who_may(), terms, keepers=cache)
+    answer = compose([*moderation, *_route(engine, terms), *cache, *plugins], answer_with(engine))
+    tools = registry.tools(is_admin=True) if registry and settings.plugins.model_calls else ()
+    hall = Hall(store, adapters, engine, answer, metrics, settings.who_may(), terms, keepers=cache, tools=tools)
     house = House(config, store, engine, metrics, adapters, DialogManager(hall))
     if settings.console.enabled:
         adapters["console"] = ConsoleAdapter(
@@ -214,6 +236,7 @@ async def _console_settings(settings: Settings, store: Store) -> ConsoleSettings
         allowed_hosts=LOOPBACK_NAMES | {bound.lower(), *console.allowed_hosts},
         allowed_origins=frozenset(console.allowed_origins),
         is_loopback=server.is_loopback,
+        has_tls=bool(server.tls.certificate),
         answer_timeout=timedelta(seconds=console.answer_seconds),
     )
 
@@ -267,24 +290,44 @@ async def _serve(house: House, stack: AsyncExitStack) -> None:
     settings, token = house.config.settings.server, house.config.secrets.metrics_token
     console = house.adapters.get("console")
     routes = console.routes(house.accept) if isinstance(console, ConsoleAdapter) else []
+    context = await _tls(house.config, stack)
     webhooks = [adapter for adapter in house.adapters.values() if adapter is not console]
     if settings.metrics_host:
         apart = web.Application()
+        apart.on_response_prepare.append(shield)
         apart.add_routes([metrics_route(house.metrics, token, is_loopback=True)])
-        await _bind(apart, settings.metrics_host, settings.metrics_port, stack)
+        await _bind(apart, settings.metrics_host, settings.metrics_port, stack, context)
     else:
         routes = [*routes, metrics_route(house.metrics, token, is_loopback=settings.is_loopback)]
-    app = make_app(routes=routes, webhooks=webhooks, accept=house.accept, ready=house.why_not_ready)
-    await _bind(app, settings.host, settings.port, stack)
+    app = make_app(
+        routes=routes,
+        webhooks=webhooks,
+        accept=house.accept,
+        ready=house.why_not_ready,
+        trusted_proxies=settings.trusted_proxies,
+    )
+    await _bind(app, settings.host, settings.port, stack, context)
 
 
-async def _bind(app: web.Application, host: str, port: int, stack: AsyncExitStack) -> None:
+async def _tls(config: Config, stack: AsyncExitStack) -> SSLContext | None:
+    """The certificate of the settings, looked after until the stack is left; None where there is none."""
+    if config.pair is None:
+        return None
+    server = tls.Server(config.pair)
+    watching = asyncio.create_task(server.watch(), name="certificate")
+    stack.callback(watching.cancel)
+    return server.context
+
+
+async def _bind(
+    app: web.Application, host: str, port: int, stack: AsyncExitStack, context: SSLContext | None = None
+) -> None:
     # A compressed body is read as it came: no platform of ours sends one, and a small one could grow without bounds.
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2, auto_decompress=False)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
-        await web.TCPSite(runner, host, port).start()
+        await web.TCPSite(runner, host, port, ssl_context=context).start()
     except OSError as error:
         if error.errno not in _UNBOUND:
             raise
@@ -308,10 +351,14 @@ async def _working(house: House) -> AsyncIterator[None]:
 async def _listening(house: House) -> AsyncIterator[None]:
     """Doors that dial out do so until the house is left; one that fails is opened again."""
 
+    async def heard(events: Sequence[Event]) -> tuple[Receipt, ...]:
+        with apart():  # what is heard next is another's
+            return await house.accept(events)
+
     async def listen(name: str, door: Listener) -> None:
         while True:
             try:
-                await door.listen(house.accept)
+                await door.listen(heard)
                 return
             except Exception as error:
                 log.error("the %s channel hears nothing and is opened again: %s", name, trace(error))
@@ -332,20 +379,25 @@ async def _gauge(house: House) -> None:
         house.metrics.gauge("turns_active", house.manager.active)
         try:
             async with house.store.unit() as unit:
-                house.metrics.gauge("inbox_waiting", await unit.inbox.waiting())
+                backlog = await unit.inbox.backlog()
+            for behind in backlog:
+                house.metrics.gauge("inbox_waiting", behind.unfinished, lane=behind.lane)
+                house.metrics.gauge("inbox_oldest_seconds", behind.age.total_seconds(), lane=behind.lane)
         except NotStored:
             log.debug("the queue could not be counted")
         await asyncio.sleep(_GAUGE_SECONDS)
 
 
 @asynccontextmanager
-async def _purging(store: PostgresStore) -> AsyncIterator[None]:
-    """Forgets that events were finished, long after anybody would deliver them again."""
+async def _purging(store: PostgresStore, kept_for: Retention) -> AsyncIterator[None]:
+    """Forgets that events were finished, long after anybody would deliver them again, and what is kept no longer."""
 
     async def purge() -> None:
         while True:
             try:
                 await store.purge(_KEEP_FINISHED)
+                if expired := await store.expire(kept_for):
+                    log.info("%d messages and answers were older than they are kept, and are forgotten", expired)
             except NotStored:
                 log.debug("finished rows could not be purged; the next round does it")
             await asyncio.sleep(_PURGE_SECONDS)

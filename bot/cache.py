@@ -1,7 +1,8 @@
 """The answer cache as it is set: for how long an answer is kept, and what finds near hits."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from bot.config import CacheSettings, Config
@@ -35,7 +36,18 @@ async def open_cache(
     lifetime = _lifetime(settings)
     cache = AnswerCache(store, metrics, version_of, lifetime=lifetime, is_screened=is_screened, near=near)
     stack.push_async_callback(cache.close)
+    await stack.enter_async_context(_heeding(cache))
     return (cache,)
+
+
+@asynccontextmanager
+async def _heeding(cache: AnswerCache) -> AsyncIterator[None]:
+    heeding = asyncio.create_task(cache.heed(), name="cache heeds")
+    try:
+        yield
+    finally:
+        heeding.cancel()
+        await asyncio.gather(heeding, return_exceptions=True)
 
 
 def _lifetime(settings: CacheSettings) -> timedelta:

@@ -6,16 +6,21 @@ import importlib.util
 import os
 import socket
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 from rich.table import Table
 
+from bot import tls
 from bot.config import Config, EngineSettings, operator_language, problems, unknown_variables
 from bot.engines import remote_engine
 from bot.extras import lacks
 from bot.model import locate, size
+from bot.moderation import make_rulebook
+from bot.plugin import open_registry, strangers, without_log
 from bot.texts import say
 from core.engine.footprint import needs, readable
 from core.engine.memory import free_memory
@@ -50,6 +55,10 @@ async def examine(config: Config, screen: Console, *, production: bool) -> int:
         *await _engines(config),
         _console(config),
         _address(config),
+        _transport(config),
+        _reports(config),
+        _moderation(config),
+        *await _plugins(config),
         *await _slack(config),
         *await _teams(config),
         *await _wecom(config),
@@ -196,7 +205,7 @@ def _console(config: Config) -> Finding:
     if not settings.console.enabled:
         return Finding("hint", what, say("check_console_off"))
     server, count = settings.server, len(settings.console.tokens)
-    return Finding("fine", what, say("check_console_ok", host=server.host, port=server.port, count=count))
+    return Finding("fine", what, say("check_console_ok", url=f"{server.url}/", count=count))
 
 
 def _address(config: Config) -> Finding:
@@ -210,6 +219,66 @@ def _address(config: Config) -> Finding:
         kind, name = _UNBOUND.get(error.errno or 0, ("hint", "check_port_taken"))
         return Finding(kind, say("check_port"), say(name, host=server.host, port=server.port))
     return Finding("fine", say("check_port"), say("check_port_free", host=server.host, port=server.port))
+
+
+def _transport(config: Config) -> Finding:
+    """How what is said reaches us."""
+    what, server = say("check_tls"), config.settings.server
+    if config.pair:
+        return _certificate(config.pair)
+    if server.trusted_proxies:
+        return Finding("fine", what, say("check_tls_proxies", networks=", ".join(server.trusted_proxies)))
+    if server.is_loopback:
+        return Finding("fine", what, say("check_tls_here"))
+    return Finding("hint", what, say("check_tls_plain", host=server.host))
+
+
+def _certificate(files: tls.Files) -> Finding:
+    what = say("check_tls")
+    try:
+        found = tls.examine(tls.load(files))
+    except Misconfigured as error:
+        return Finding("fault", what, error.detail)
+    if tls.is_open_to_others(files[1]):
+        return Finding("hint", what, say("check_tls_open_key", key=files[1]))
+    kind, name = ("hint", "check_tls_soon") if found.expires_soon else ("fine", "check_tls_ok")
+    return Finding(kind, what, say(name, names=", ".join(found.names) or "?", until=f"{found.until:%Y-%m-%d}"))
+
+
+def _reports(config: Config) -> Finding:
+    """Where errors are reported. Whether that is an address was asked before."""
+    what, dsn = say("check_errors"), config.secrets.sentry_dsn
+    if not dsn:
+        return Finding("fine", what, say("check_errors_off"))
+    return Finding("fine", what, say("check_errors_on", host=urlsplit(dsn).hostname))
+
+
+def _moderation(config: Config) -> Finding:
+    what, settings = say("check_moderation"), config.settings.moderation
+    if not settings.enabled:
+        return Finding("hint", what, say("check_moderation_off"))
+    try:
+        count = make_rulebook(settings, config.file).rules.count
+    except Misconfigured as error:
+        return Finding("fault", what, error.detail)
+    return Finding("fine", what, say("check_moderation_ok", count=count))
+
+
+async def _plugins(config: Config) -> list[Finding]:
+    """What keeps a plugin from working harms nothing else: a hint."""
+    what = say("check_plugins")
+    if not config.settings.plugins.enabled:
+        return [Finding("hint", what, say("plugin_none"))]
+    async with AsyncExitStack() as stack:
+        stack.enter_context(without_log())
+        try:
+            registry, _ = await open_registry(config, stack)
+        except Misconfigured as error:
+            return [Finding("fault", what, error.detail)]
+        names = ", ".join(loaded.plugin.name for loaded in registry.plugins)
+        lost = [Finding("hint", what, f"{one.name}: {one.whys[operator_language()]}") for one in registry.problems]
+        lost += [Finding("hint", what, sentence) for sentence in strangers(config, registry)]
+    return [Finding("fine", what, say("check_plugins_ok", names=names or "–")), *lost]
 
 
 async def _slack(config: Config) -> list[Finding]:

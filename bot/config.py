@@ -7,19 +7,22 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from difflib import get_close_matches
-from ipaddress import ip_address
+from importlib.util import find_spec
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, Literal, get_origin
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 from urllib.parse import urlsplit
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, SettingsError
 
-from bot.texts import say
+from bot.texts import say, speaking
 from core.access import Access, Rule
 from core.errors import Misconfigured
 from core.hall import Terms
+from core.plugin import Misdeclared
+from core.retention import Retention
 
 DEFAULT_FILE = Path("app.yaml")
 
@@ -28,6 +31,7 @@ _SERVER = re.compile(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", re.IGNORECASE)
 _SOCKET = re.compile(r"wss?://[^\s/?#@]+(/[^\s?#]*)?")
 _PUBLIC = re.compile(r"https://[^/@?#\s]+(/[^@?#\s]*)?", re.IGNORECASE)
 _WEBHOOK = re.compile(r"/channels/[a-z-]+(/|$)")
+_MCP_NAME = re.compile(r"[a-z][a-z0-9_-]{0,31}")
 _COMMAND = re.compile(r"/[a-z0-9_-]{1,31}")
 _SLACK_SECRETS = (
     "PARLEY_SLACK_SIGNING_SECRET",
@@ -45,6 +49,7 @@ _WECOM_SECRETS = (
     "PARLEY_WECOM_APP_AES_KEY",
 )
 _GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_DSN = re.compile(r"https?://[^:@/\s]+(:[^@/\s]*)?@[^@/?#\s]+(/[^?#\s]*)?/\d+")
 _AES_KEY = re.compile(r"[0-9A-Za-z+/]{43}")
 _SECRETS = (
     "DATABASE_URL",
@@ -55,6 +60,8 @@ _SECRETS = (
     "PARLEY_TEAMS_APP_PASSWORD",
     *_WECOM_SECRETS,
     "PARLEY_MODERATION_KEY",
+    "PARLEY_PLUGIN_SECRETS",
+    "PARLEY_SENTRY_DSN",
 )
 
 
@@ -62,12 +69,41 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
 
 
+class TlsSettings(_Section):
+    certificate: str = ""
+    key: str = ""
+
+    @model_validator(mode="after")
+    def _are_a_pair(self) -> Self:
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError(say("config_tls_pair"))
+        return self
+
+
 class ServerSettings(_Section):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    tls: TlsSettings = TlsSettings()
+    trusted_proxies: tuple[str, ...] = ()
     shutdown_seconds: float = Field(30, ge=0)
     metrics_host: str = ""
     metrics_port: int = Field(9464, ge=0, le=65535)
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            try:
+                ip_network(network)
+            except ValueError:
+                raise ValueError(say("config_network", name=network)) from None
+        return networks
+
+    @property
+    def url(self) -> str:
+        """Where this machine itself reaches it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls.certificate else 'http'}://{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
@@ -109,6 +145,7 @@ class RemoteSettings(_Section):
     top_k: bool = True
     repetition_penalty: bool = True
     reasoning: bool = False
+    tools: bool = False
     silence_seconds: float = Field(20, gt=0)
     request_seconds: float = Field(300, gt=0)
     limit: int = Field(128, ge=1)
@@ -182,6 +219,91 @@ class ModerationSettings(_Section):
     openai: OpenAiModerationSettings = OpenAiModerationSettings()
 
 
+class WeatherSettings(_Section):
+    url: str = ""
+    geocoding_url: str = ""
+
+    @field_validator("url", "geocoding_url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url and not _SERVER.fullmatch(url):
+            raise ValueError(say("config_api_url", name=url.rpartition("@")[2]))
+        return url.rstrip("/")
+
+
+class McpServerSettings(_Section):
+    command: str = ""
+    args: tuple[str, ...] = ()
+    env: Mapping[str, str] = Field(default_factory=dict)
+    url: str = ""
+    allow: tuple[str, ...] = Field((), validate_default=True)
+    confirm: bool | tuple[str, ...] = True
+    timeout: float = Field(30, gt=0, le=600)
+
+    @field_validator("url")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url and not _SERVER.fullmatch(url):
+            raise ValueError(say("config_api_url", name=url.rpartition("@")[2]))
+        return _private(url) if url else url
+
+    @field_validator("allow", mode="before")
+    @classmethod
+    def _is_list(cls, names: Any) -> Any:
+        return (names,) if isinstance(names, str) else names
+
+    @field_validator("allow")
+    @classmethod
+    def _names_some(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not names:
+            raise ValueError(say("config_mcp_allow"))
+        return names
+
+    @model_validator(mode="after")
+    def _is_one_of_both(self) -> Self:
+        if bool(self.command) == bool(self.url):
+            raise ValueError(say("config_mcp_server"))
+        return self
+
+
+class McpSettings(_Section):
+    wait: float = Field(20, gt=0, le=120)
+    servers: Mapping[str, McpServerSettings] = Field(default_factory=dict)
+
+    @field_validator("servers")
+    @classmethod
+    def _are_named(cls, servers: Mapping[str, McpServerSettings]) -> Mapping[str, McpServerSettings]:
+        for name in servers:
+            if not _MCP_NAME.fullmatch(name):
+                raise ValueError(say("config_mcp_name", name=name))
+        return servers
+
+
+class PluginSettings(_Section):
+    enabled: bool = True
+    folders: tuple[Path, ...] = ()
+    disabled: frozenset[str] = frozenset()
+    confirm: frozenset[str] = frozenset()
+    admins: frozenset[str] = frozenset()
+    model_calls: bool = True
+    private_hosts: frozenset[str] = frozenset()
+    settings: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    weather: WeatherSettings = WeatherSettings()
+    mcp: McpSettings = McpSettings()
+
+    @field_validator("private_hosts")
+    @classmethod
+    def _are_hosts(cls, hosts: frozenset[str]) -> frozenset[str]:
+        if hosts:
+            from core.plugins.hosts import Hosts  # takes its time, which those who name none are spared
+
+            try:
+                Hosts(hosts)
+            except Misdeclared as error:
+                raise ValueError(error.whys[speaking()]) from None
+        return hosts
+
+
 class ConsoleChannelSettings(_Section):
     enabled: bool = True
     allowed_hosts: tuple[str, ...] = ()
@@ -226,8 +348,9 @@ def _public(url: str) -> str:
 def _private(url: str) -> str:
     """An address that a secret is sent to: over TLS, or on this machine. Raises ValueError."""
     parts = urlsplit(url)
-    if parts.scheme.lower() not in ("https", "wss") and not is_loopback(parts.hostname or ""):
-        raise ValueError(say("config_plain_url", name=url))
+    scheme = parts.scheme.lower()
+    if scheme not in ("https", "wss") and not is_loopback(parts.hostname or ""):
+        raise ValueError(say("config_plain_url", scheme="wss" if scheme == "ws" else "https", name=url))
     return url.rstrip("/")
 
 
@@ -344,6 +467,22 @@ class AccessRule(_Section):
     externals: bool = False
 
 
+_Days = Annotated[int, Field(ge=1, le=36500)]
+
+
+class RetentionSettings(_Section):
+    days: _Days | None = None
+    workspaces: Mapping[str, _Days | None] = Field(default_factory=dict)
+
+    @field_validator("workspaces")
+    @classmethod
+    def _are_named(cls, workspaces: Mapping[str, int | None]) -> Mapping[str, int | None]:
+        for name in workspaces:
+            if not all(name.partition(":")):
+                raise ValueError(say("config_workspace", name=name))
+        return workspaces
+
+
 class Settings(BaseSettings):
     """Everything that can be set, validated. Sections have the names they have in app.yaml."""
 
@@ -362,11 +501,13 @@ class Settings(BaseSettings):
     turns: TurnSettings = TurnSettings()
     moderation: ModerationSettings = ModerationSettings()
     cache: CacheSettings = CacheSettings()
+    plugins: PluginSettings = PluginSettings()
     console: ConsoleChannelSettings = ConsoleChannelSettings()
     slack: SlackChannelSettings = SlackChannelSettings()
     teams: TeamsChannelSettings = TeamsChannelSettings()
     wecom: WecomChannelSettings = WecomChannelSettings()
     access: Mapping[str, AccessRule] = Field(default_factory=dict)
+    retention: RetentionSettings = RetentionSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -390,6 +531,13 @@ class Settings(BaseSettings):
             params=params,
             system={"en": answers.system_en, "zh": answers.system_zh},
         )
+
+    def kept_for(self) -> Retention:
+        def age(days: int | None) -> timedelta | None:
+            return timedelta(days=days) if days is not None else None
+
+        places = {name.partition(":")[::2]: age(days) for name, days in self.retention.workspaces.items()}
+        return Retention(age(self.retention.days), places)
 
     def who_may(self) -> Access:
         return Access({name: Rule(**rule.model_dump()) for name, rule in self.access.items()})
@@ -416,6 +564,8 @@ class HouseSecrets:
     wecom_app_token: str | None = field(default=None, repr=False)
     wecom_app_aes_key: str | None = field(default=None, repr=False)
     moderation_key: str | None = field(default=None, repr=False)
+    plugin_secrets: str | None = field(default=None, repr=False)
+    sentry_dsn: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,7 +578,17 @@ class Config:
 
     @property
     def data_dir(self) -> Path:
-        return ((self.file.parent if self.file else Path.cwd()) / self.settings.data_dir).resolve()
+        return self.beside(self.settings.data_dir)
+
+    def beside(self, path: Path | str) -> Path:
+        """A path of the settings, which is relative to their file."""
+        return ((self.file.parent if self.file else Path.cwd()) / path).resolve()
+
+    @property
+    def pair(self) -> tuple[Path, Path] | None:
+        """The files of the server's certificate and its key; None where it speaks plain HTTP."""
+        tls = self.settings.server.tls
+        return (self.beside(tls.certificate), self.beside(tls.key)) if tls.certificate else None
 
 
 def load(file: Path | None = None, *, must_do: bool = True) -> Config:
@@ -498,11 +658,15 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "remote", say("config_no_servers")
     if settings.moderation.openai.enabled and not secrets.moderation_key:
         yield "moderation", say("config_moderation_key")
+    if settings.plugins.mcp.servers and find_spec("mcp") is None:
+        yield "plugins", say("config_mcp_package")
     console = settings.console
     if console.enabled and not settings.server.is_loopback and not console.tokens:
         yield "console", say("config_open_door", host=settings.server.host)
     if console.enabled and not console.tokens and (outside := _outside(console)):
         yield "console", say("config_open_proxy", names=", ".join(outside))
+    if secrets.sentry_dsn is not None and (problem := _sentry_problem(secrets.sentry_dsn)):
+        yield "sentry", say(problem)
     if settings.slack.enabled:
         for name in _slack_problems(settings, secrets):
             yield "slack", say(name)
@@ -512,6 +676,13 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "wecom", say(name)
     if settings.server.metrics_host and not is_loopback(settings.server.metrics_host) and not secrets.metrics_token:
         yield "server", say("config_open_metrics", host=settings.server.metrics_host)
+
+
+def _sentry_problem(dsn: str) -> str:
+    """What keeps errors from being reported, "" where nothing does."""
+    if not _DSN.fullmatch(dsn):
+        return "config_sentry_dsn"
+    return "" if find_spec("sentry_sdk") else "config_sentry_package"
 
 
 def _slack_problems(settings: Settings, secrets: HouseSecrets) -> Iterator[str]:
@@ -661,10 +832,13 @@ def _remedy(keys: tuple[str, ...]) -> str:
 
 
 def _names(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[str]:
-    for name in above:
-        kind = model.model_fields[name].annotation if name in model.model_fields else None
-        model = kind if isinstance(kind, type) and issubclass(kind, BaseModel) else AccessRule
-    yield from model.model_fields
+    kind: Any = model
+    for name in above:  # a map has any names, and what they hold tells which are known there
+        is_model = isinstance(kind, type) and issubclass(kind, BaseModel)
+        kind = (kind.model_fields[name].annotation if name in kind.model_fields else None) if is_model else kind
+        kind = get_args(kind)[-1] if not is_model and get_args(kind) else kind
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        yield from kind.model_fields
 
 
 def _problem(item: Mapping[str, Any]) -> str:
@@ -683,6 +857,10 @@ def _problem(item: Mapping[str, Any]) -> str:
             return say("config_one_of", choices=context.get("expected", ""))
         case "string_type" if isinstance(item.get("input"), int | float):  # YAML takes it for a number
             return say("config_quotes")
+        case "missing":
+            return say("config_missing")
+        case "too_short":
+            return say("config_too_short")
         case "string_type" | "string_too_short":
             return say("config_string")
         case "model_type" | "dict_type" | "mapping_type" | "model_attributes_type":

@@ -13,7 +13,8 @@ from rich.console import Console
 from bot.app import database_url, open_house
 from bot.config import Config
 from bot.engines import models_of
-from bot.telemetry import set_up_logging
+from bot.logs import set_up_logging
+from bot.sentry import reporting
 from bot.texts import say
 from core.errors import Misconfigured
 from core.store.schema import current, upgrade
@@ -60,10 +61,10 @@ async def serve(config: Config, screen: Console) -> None:
     set_up_logging(settings.log.level, settings.log.format)
     steps, server = Steps(screen), settings.server
     ended = _ended_by_signal()
-    with _explained(steps):
+    with reporting(config), _explained(steps):
         async with open_house(config, steps) as house:
             steps.end()
-            url = f"http://{server.host}:{server.port}/"
+            url = f"{server.url}/"
             models = " + ".join(model.name for model in models_of(house.engine))
             screen.print(say("serve_ready", url=url, model=models), style="bold")
             if settings.slack.enabled and not config.secrets.slack_app_token:  # a socket has a line of its own

@@ -72,6 +72,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{names} 会让其他人不登录就能通过代理访问控制台。请添加 console.tokens（`parley token NAME` 可生成），"
         "或删去这些名称。",
     ),
+    "config_missing": ("is needed, and is not set.", "必须设置，但没有设置。"),
+    "config_too_short": ("must not be empty.", "不能为空。"),
     "config_section": ("must be a section with settings of its own below it.", "必须是一个小节，设置写在它的下面。"),
     "config_moderation_key": (
         "moderation.openai needs PARLEY_MODERATION_KEY, the key that the moderation service asks for.",
@@ -89,6 +91,51 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "config_secret_file": (
         "{name}_FILE names {file}, which cannot be read ({error}). Check its path and that this account may read it.",
         "{name}_FILE 指向 {file}，但无法读取（{error}）。请检查路径，以及当前账号是否有读取权限。",
+    ),
+    "config_tls_pair": (
+        "needs both: the certificate and its key.",
+        "证书（certificate）和私钥（key）必须同时设置。",
+    ),
+    "config_network": (
+        "must hold networks such as 10.0.0.0/24, or single addresses, and {name} is neither.",
+        "必须是网段（例如 10.0.0.0/24）或单个地址，而 {name} 两者都不是。",
+    ),
+    "config_sentry_package": (
+        "PARLEY_SENTRY_DSN is set, and the package that reports errors is not installed: "
+        "pip install -c constraints.txt -e '.[sentry]'.",
+        "已设置 PARLEY_SENTRY_DSN，但上报错误所需的软件包没有安装：pip install -c constraints.txt -e '.[sentry]'。",
+    ),
+    "config_sentry_dsn": (
+        "PARLEY_SENTRY_DSN is no address of a Sentry project; it looks like https://KEY@sentry.example.com/1.",
+        "PARLEY_SENTRY_DSN 不是 Sentry 项目的地址，其形式如 https://KEY@sentry.example.com/1。",
+    ),
+    "tls_unreadable": (
+        "{file} cannot be read ({error}). Check server.tls, and that this account may read the file.",
+        "无法读取 {file}（{error}）。请检查 server.tls，以及当前账号是否有读取权限。",
+    ),
+    "tls_encrypted": (
+        "{key} asks for a password. Store the key without one, in a file that only this account can read.",
+        "{key} 设有口令。请保存为不带口令的私钥，并使该文件只有当前账号可读。",
+    ),
+    "tls_mismatch": (
+        "{key} is not the key of {certificate}: name the two that were made together.",
+        "{key} 不是 {certificate} 的私钥：请指定同时生成的一对。",
+    ),
+    "tls_no_pair": (
+        "{certificate} and {key} do not hold a certificate and a key in PEM form.",
+        "{certificate} 和 {key} 中没有 PEM 格式的证书和私钥。",
+    ),
+    "tls_expired": (
+        "{certificate} has expired: renew it.",
+        "{certificate} 已过期，请更新证书。",
+    ),
+    "tls_not_yet": (
+        "{certificate} is not valid yet: check it, and this machine's clock.",
+        "{certificate} 尚未生效：请检查证书和本机时钟。",
+    ),
+    "tls_unusable": (
+        "{certificate} is refused by those who connect: {problem}.",
+        "{certificate} 会被连接方拒绝：{problem}。",
     ),
     "config_missing_parley_keys": (
         "production needs PARLEY_KEYS: without it nothing can be sealed. `parley key` makes one; keep a safe copy.",
@@ -128,8 +175,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "必须是 ws:// 或 wss:// 地址，例如 app.yaml 原有的那个；{name} 不是。",
     ),
     "config_plain_url": (
-        "must begin with https:// or wss://, for a secret is sent there; {name} does not.",
-        "必须以 https:// 或 wss:// 开头，因为会向它发送密钥；{name} 不是。",
+        "must begin with {scheme}://, for a secret is sent there; {name} does not.",
+        "必须以 {scheme}:// 开头，因为会向它发送密钥；{name} 不是。",
     ),
     "config_slack_secret": (
         "Slack is switched on, but neither PARLEY_SLACK_APP_TOKEN (Socket Mode) nor PARLEY_SLACK_SIGNING_SECRET (HTTP) "
@@ -189,6 +236,29 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "config_cache_package": (
         "cache.near needs packages that are not installed. Say: pip install -c constraints.txt -e '.[cache]'",
         "cache.near 需要尚未安装的软件包。请执行：pip install -c constraints.txt -e '.[cache]'",
+    ),
+    "config_plugin_secrets": (
+        'PARLEY_PLUGIN_SECRETS must be JSON such as {{"weather": {{"key": "..."}}}}: for each plugin its secrets by '
+        "name.",
+        'PARLEY_PLUGIN_SECRETS 必须是 JSON，例如 {{"weather": {{"key": "..."}}}}：按插件列出各自的密钥。',
+    ),
+    "config_mcp_server": (
+        "needs either `command`, for a server that is started here, or `url`, for one that runs elsewhere.",
+        "需要 `command`（在本机启动的服务器）或 `url`（在别处运行的服务器），二者选一。",
+    ),
+    "config_mcp_name": (
+        "names a server {name!r}: a name here is a small letter, then up to 31 small letters, digits, `-` and `_`, "
+        "for its tools' names begin with it.",
+        "中的服务器名 {name!r} 不可用：名称必须以小写字母开头，后面最多 31 个小写字母、数字、`-` 或 `_`，"
+        "因为它的工具名以此开头。",
+    ),
+    "config_mcp_allow": (
+        'names no tool: list those that may be used, such as [search], or write "*" for all of them.',
+        '没有写任何工具：请列出可用的工具，例如 [search]，或用 "*" 表示全部。',
+    ),
+    "config_mcp_package": (
+        "plugins.mcp needs a package that is not installed. Say: pip install -c constraints.txt -e '.[mcp]'",
+        "plugins.mcp 需要尚未安装的软件包。请执行：pip install -c constraints.txt -e '.[mcp]'",
     ),
     "config_teams_package": (
         "The Teams channel needs a package that is not installed: pip install -c constraints.txt -e '.[teams]'.",
@@ -381,16 +451,52 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "check_engine_echo": ("echo: it only says the question back", "echo：只会重复问题"),
     "check_console": ("console channel", "控制台频道"),
     "check_console_ok": (
-        "on http://{host}:{port}/, access tokens: {count}",
-        "在 http://{host}:{port}/，{count} 个访问令牌",
+        "on {url}, access tokens: {count}",
+        "在 {url}，{count} 个访问令牌",
     ),
     "check_console_off": ("switched off (console.enabled)", "已关闭（console.enabled）"),
+    "check_tls": ("transport", "传输"),
+    "check_tls_ok": (
+        "TLS 1.3 for {names}, valid until {until}",
+        "TLS 1.3，证书用于 {names}，有效期至 {until}",
+    ),
+    "check_tls_soon": (
+        "The certificate for {names} is valid until {until} only: renew it, the running server takes the new files.",
+        "{names} 的证书有效期仅到 {until}：请更新，运行中的服务会自动使用新文件。",
+    ),
+    "check_tls_open_key": (
+        "Every account of this machine can read {key}; say: chmod o= {key}",
+        "本机所有账号都能读取 {key}，请运行：chmod o= {key}",
+    ),
+    "check_tls_proxies": (
+        "plain HTTP, behind proxies in {networks}",
+        "明文 HTTP，位于代理之后（{networks}）",
+    ),
+    "check_tls_here": ("plain HTTP, which does not leave this machine", "明文 HTTP，不会离开本机"),
+    "check_tls_plain": (
+        "{host} is reached over plain HTTP. Set server.tls, or server.trusted_proxies for a proxy that speaks HTTPS.",
+        "{host} 通过明文 HTTP 提供服务。请设置 server.tls；若前面有提供 HTTPS 的代理，请设置 server.trusted_proxies。",
+    ),
+    "check_errors": ("error reports", "错误上报"),
+    "check_errors_on": ("go to {host}, without anybody's words", "发送到 {host}，不含任何人的文字"),
+    "check_errors_off": (
+        "are not sent anywhere; PARLEY_SENTRY_DSN names a Sentry project to send them to",
+        "不发送到任何地方；可用 PARLEY_SENTRY_DSN 指定接收错误的 Sentry 项目",
+    ),
     "check_port": ("address", "地址"),
     "check_port_free": ("{host}:{port} is free", "{host}:{port} 可用"),
     "check_port_taken": (
         "{host}:{port} is in use: by a running Parley, or choose another server.port.",
         "{host}:{port} 已被占用：可能 Parley 正在运行，否则请换一个 server.port。",
     ),
+    "check_moderation": ("moderation", "审核"),
+    "check_moderation_ok": ("{count} rules", "{count} 条规则"),
+    "check_moderation_off": (
+        "off: what is asked and answered is not screened (moderation.enabled).",
+        "已关闭：提问和回答都不经过审核（moderation.enabled）。",
+    ),
+    "check_plugins": ("plugins", "插件"),
+    "check_plugins_ok": ("{names}", "{names}"),
     "check_slack_off": (
         "off; docs/slack.md goes from nothing to the first answer",
         "未启用；docs/slack.zh.md 说明从零到第一个回答的步骤",
@@ -417,6 +523,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{url} 上没有 Parley。请在另一个终端运行 `make run` 或 `parley serve`。",
     ),
     "chat_refused": ("{url} answered: {problem}", "{url} 的回应：{problem}"),
+    "chat_confirm": (
+        "Type /confirm within an hour to say yes. Anything else just goes on, and nothing is done meanwhile.",
+        "一小时内输入 /confirm 表示同意；输入其他内容则继续对话，在此期间不会执行。",
+    ),
     "chat_cut": (
         "The connection was cut; waiting for the rest of the answer …",
         "连接中断；正在等待回答的其余部分……",
@@ -524,9 +634,90 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "This is larger than {limit} bytes. Please send less at once.",
         "内容超过 {limit} 字节。请减少一次发送的内容。",
     ),
+    "config_workspace": (
+        "a workspace is named ADAPTER:WORKSPACE, e.g. slack:T0123456, not {name!r}",
+        "工作区的格式为 ADAPTER:WORKSPACE，例如 slack:T0123456，不能是 {name!r}",
+    ),
+    "audit_empty": ("The audit log has no such line.", "审计日志没有相应的记录。"),
+    "audit_themselves": ("the person themselves", "本人"),
+    "audit_link": (
+        "{text!r} is no NUMBER:LINK as `parley audit verify` prints it.",
+        "{text!r} 不是 `parley audit verify` 输出的 NUMBER:LINK。",
+    ),
+    "audit_whole": (
+        "All {lines} lines are as they were written. Keep this to compare with later: {link}",
+        "全部 {lines} 条记录均未被改动。请保存以便日后比对：{link}",
+    ),
+    "audit_missing": (
+        "Line {number} is missing; the {lines} before it are as they were written.",
+        "缺少第 {number} 条记录；之前的 {lines} 条未被改动。",
+    ),
+    "audit_changed": (
+        "Line {number} is not what was written; the {lines} before it are.",
+        "第 {number} 条记录已被改动；之前的 {lines} 条未被改动。",
+    ),
+    "audit_unreadable": (
+        "Line {number} cannot be opened; the {lines} before it are as they were written.",
+        "第 {number} 条记录无法打开；之前的 {lines} 条未被改动。",
+    ),
+    "keys_primary": ("key {kid} wraps {count} data keys, and every new one", "密钥 {kid}：{count} 个，新的也由它包裹"),
+    "keys_wraps": ("key {kid} wraps {count} data keys", "密钥 {kid}：{count} 个"),
+    "keys_idle": ("key {kid} wraps none: it can be retired", "密钥 {kid}：0 个，可以停用"),
+    "keys_missing": (
+        "key {kid} wraps {count} data keys and is missing in PARLEY_KEYS: they can't be opened",
+        "密钥 {kid}：{count} 个，但 PARLEY_KEYS 中没有它，无法打开",
+    ),
+    "keys_rotating": ("Wrapping the data keys with key {kid}", "正在用密钥 {kid} 重新包裹数据密钥"),
+    "keys_rotated": ("{count} data keys are wrapped with key {kid} now.", "{count} 个数据密钥已改由密钥 {kid} 包裹。"),
+    "keys_still": (
+        "{count} data keys are wrapped with another key still: a process that has the old order of PARLEY_KEYS made "
+        "them. Restart it with the new order, and rotate once more.",
+        "还有 {count} 个数据密钥由其他密钥包裹：某个进程仍在使用旧的 PARLEY_KEYS 顺序。请用新顺序重启它，再执行一次。",
+    ),
+    "person_malformed": (
+        "{key!r} names nobody. A person is ADAPTER:WORKSPACE:ID, with % codes inside of the parts, "
+        "e.g. slack:T012AB3CD:U045EF6GH or teams:TENANT:29%3A1xyz.",
+        "{key!r} 不是有效的人员标识。格式为 ADAPTER:WORKSPACE:ID，各部分内部使用 % 编码，"
+        "例如 slack:T012AB3CD:U045EF6GH 或 teams:TENANT:29%3A1xyz。",
+    ),
+    "forget_sure": (
+        "All that {person} said, was told and voted becomes unreadable for good. Go on?",
+        "{person} 说过的、得到的回答和评价都将永久无法读取。是否继续？",
+    ),
+    "forget_done": (
+        "Forgotten: {messages} messages, {answers} answers, {votes} votes of {person}. A backup made before holds the "
+        "key until it expires.",
+        "已删除 {person} 的 {messages} 条消息、{answers} 条回答、{votes} 个评价。之前的备份在过期之前仍含有密钥。",
+    ),
+    "forget_nobody": (
+        "Nothing was kept of {person}. Is the name right? A person is named as ADAPTER:WORKSPACE:ID.",
+        "没有 {person} 的任何记录。请检查标识是否正确，格式为 ADAPTER:WORKSPACE:ID。",
+    ),
+    "exported": (
+        "{messages} messages, {answers} answers and {ratings} ratings of {person}.",
+        "{person} 的 {messages} 条消息、{answers} 条回答和 {ratings} 个评价。",
+    ),
     "moderation_no_hits": ("Moderation has found nothing.", "审核没有发现任何内容。"),
     "moderation_clean": ("No rule is hit.", "没有命中任何规则。"),
     "moderation_appeal": ("    appealed {at}: {comment}", "    申诉 {at}：{comment}"),
+    "plugin_list": ("plugin|command|from|within|what it does", "插件|命令|来源|时限|用途"),
+    "plugin_off": ("switched off by plugins.disabled", "已由 plugins.disabled 关闭"),
+    "plugin_no_tools": (
+        "an MCP server without tools: it cannot be reached, or has none that its `allow` names",
+        "MCP 服务器，没有工具：无法连接，或没有 `allow` 所列的工具",
+    ),
+    "plugin_stranger": (
+        "{setting} names {name}, and there is no plugin of that name. {remedy}",
+        "{setting} 写了 {name}，但没有这个名称的插件。{remedy}",
+    ),
+    "plugin_spelling": ("`parley plugin list` shows those there are.", "现有插件见 `parley plugin list`。"),
+    "plugin_unset": ("not set up: see {guide}", "尚未配置：见 {guide}"),
+    "plugin_admins": ("admins only", "仅管理员"),
+    "plugin_confirms": ("asks first", "需确认"),
+    "plugin_none": (
+        "Plugins are switched off: plugins.enabled is false.",
+        "插件已关闭：plugins.enabled 为 false。",
+    ),
     "no_metrics": (
         "The metrics need the header `Authorization: Bearer` with PARLEY_METRICS_TOKEN.",
         "读取指标需要请求头 `Authorization: Bearer` 和 PARLEY_METRICS_TOKEN。",
@@ -540,6 +731,11 @@ def speak(language: str) -> None:
     """Chooses the language of this process's operator: "en" or "zh"."""
     global _speaking
     _speaking = language
+
+
+def speaking() -> str:
+    """The language of this process's operator."""
+    return _speaking
 
 
 def say(name: str, /, *, language: str = "", **facts: object) -> str:

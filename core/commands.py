@@ -7,8 +7,10 @@ from typing import Any
 from core.message import Command, CommandName, Edited, Event, Message
 
 _STOP_WORDS = frozenset({"stop", "stop!", "stop.", "/stop", "停止", "停", "停!", "停止!", "停止。", "停下"})
-_TYPED = {name.value: name for name in CommandName if name is not CommandName.CONFIRM}
-_SLASH = re.compile(r"/(?P<name>[a-z]+)(?:\s+(?P<args>.*))?", re.DOTALL)
+_TYPED = {name.value: name for name in CommandName}
+_YES = frozenset({"yes", "是", "是的", "确认", "確認"})
+# A Chinese keyboard writes the wide stroke.
+_SLASH = re.compile(r"[/／](?P<name>[a-z]+(?:-[a-z]+)*)(?:\s+(?P<args>.*))?", re.DOTALL | re.IGNORECASE)
 
 
 def command_of(text: str) -> tuple[CommandName, str] | None:
@@ -17,7 +19,7 @@ def command_of(text: str) -> tuple[CommandName, str] | None:
     A stop word counts only as the whole text: "stop the server" is a question.
     """
     line = text.strip()
-    if line.casefold().replace("！", "!") in _STOP_WORDS:
+    if line.casefold().replace("！", "!").replace("／", "/") in _STOP_WORDS:
         return CommandName.STOP, ""
     match = _SLASH.fullmatch(line)
     name = _TYPED.get(match["name"].lower()) if match else None
@@ -31,6 +33,13 @@ def question_in(event: Event) -> Message | None:
     if not (isinstance(event, Command) and event.name in (CommandName.CODE, CommandName.CHAT) and event.args):
         return None
     return Message(text=event.args, **_envelope(event))
+
+
+def is_farewell(event: Event) -> bool:
+    """Whether somebody wants all that they said forgotten, and has said yes to what that means."""
+    if not (isinstance(event, Command) and event.name is CommandName.FORGET):
+        return False
+    return event.args.strip(" .!。！").casefold() in _YES
 
 
 def question_of(text: str) -> str:

@@ -5,10 +5,10 @@ import logging
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from core.answer import conversation
-from core.commands import question_in
+from core.commands import is_farewell, question_in
 from core.delivery import Courier, Feed
 from core.drafting import Drafter
 from core.errors import Busy, EngineError, LeaseLost, Malformed, NotStored, TooLong, trace
@@ -34,8 +34,9 @@ from core.message import (
 from core.ports import Claim, Delivery, Exchange, Finished, Mark, State, Unit
 from core.reader import read, read_missed, within_context
 from core.reading import EMPTY, Reading, apology
+from core.stopwatch import Stopwatch
 from core.texts import say
-from core.turn import Turn, Utterance
+from core.turn import Pending, Turn, Utterance
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Question:
     """The turn is answered by the line of middlewares. `replaces` is the answer to be written again.
 
     `reading` is what an earlier try has read, None where none has. What was said in the thread before belongs to it
-    where it `needs_thread`.
+    where it `needs_thread`. `confirmed` is what its asker has said yes to.
     """
 
     message: Message
@@ -65,6 +66,7 @@ class Question:
     replaces: ReplyId | None = None
     reading: Reading | None = None
     needs_thread: bool = False
+    confirmed: Pending | None = None
 
 
 Plan = Sentence | Question
@@ -72,7 +74,7 @@ Plan = Sentence | Question
 
 @dataclass(frozen=True, slots=True)
 class Earlier:
-    """An answer that is to be written again, and what it answers."""
+    """An answer that is to be written again, or that asks for a yes, and what it answers."""
 
     reply: Reply
     question: Message
@@ -107,6 +109,7 @@ class Dialog:
         self._is_lost = False
         self._writing: asyncio.Task[None] | None = None
         self._manuscript = Manuscript()
+        self._watch = Stopwatch(hall, claim)
         self._feed = Feed()
         asked = question_in(event)
         self._language = language_of(asked.text if asked else "", event.author.locale)
@@ -164,6 +167,7 @@ class Dialog:
 
     async def _begin(self) -> tuple[Plan, Delivery | None]:
         """What to answer, and the way out; None where nothing is to be shown, and the turn has ended."""
+        await self._forget_asker()
         async with self._hall.store.unit() as unit:
             plan = await self._plan(unit)
             reply = Reply(
@@ -181,6 +185,16 @@ class Dialog:
                 await unit.inbox.finish(self.claim)
                 return plan, None
             return plan, await unit.outbox.open(self.claim, reply, lease=self._hall.terms.lease)
+
+    async def _forget_asker(self) -> None:
+        """Where they want that and may: before anything of this turn is written. A later try finds that it is."""
+        event, store = self._event, self._hall.store
+        is_meant = is_farewell(event) and self._mark is None and not self._is_hopeless
+        if is_meant and self._hall.access.allows(event.author, event.thread):
+            async with store.unit(autocommit=True) as unit:
+                is_done = await unit.replies.get(self.claim.reply_id) is not None
+            if not is_done:
+                await store.people.forget(event.author, sparing=self.claim)
 
     async def _plan(self, unit: Unit) -> Plan:
         if self._is_hopeless:
@@ -211,7 +225,9 @@ class Dialog:
             case CommandName.APPEAL:
                 return await self._appeal(unit, command)
             case CommandName.CONFIRM:
-                return Sentence("nothing_to_confirm")
+                return await self._confirm(unit, earlier)
+            case CommandName.FORGET:
+                return Sentence("forgotten" if is_farewell(command) else "forget_me")
             case _:
                 return Sentence("help")
 
@@ -221,6 +237,17 @@ class Dialog:
         self._hall.metrics.count("moderation_appeals", channel=command.thread.adapter)
         return Sentence("appealed")
 
+    async def _confirm(self, unit: Unit, earlier: Earlier | None) -> Plan:
+        """What was said yes to is done once at most: a try that broke off may have done it."""
+        asking = earlier.reply.id if earlier else self.claim.reply_id
+        taken = await unit.asks.take(asking, self._event.author, self.claim)
+        if taken and taken.is_begun:
+            return Sentence("unsure_whether_done", State.FAILED)
+        if earlier is None or taken is None:
+            return Sentence("nothing_to_confirm")
+        question = await self._question(unit, earlier.question)
+        return replace(question, replaces=earlier.reply.id, confirmed=taken.pending)
+
     async def _reroute(self, unit: Unit, command: Command) -> Plan:
         """`/code` switches the thread; `/code some question` also answers the question."""
         await unit.threads.route(command.thread, command.name)
@@ -228,20 +255,27 @@ class Dialog:
         return await self._question(unit, question) if question else Sentence(f"route_{command.name}")
 
     async def _earlier(self, unit: Unit) -> Earlier | None:
-        """What is to be answered again; None where nothing is, or its answer stands elsewhere.
+        """What is to be answered again, or confirmed; None where nothing is, or its answer stands elsewhere.
 
         A private answer may have been shown elsewhere than it was asked for, and is asked for again there: the event's
         thread is begun by a message that carries it.
         """
         here, event = self._event.thread, self._event
-        if not (isinstance(event, Command) and event.name is CommandName.REGENERATE):
+        if not (isinstance(event, Command) and event.name in (CommandName.REGENERATE, CommandName.CONFIRM)):
             return None
-        reply = await (unit.replies.get(ReplyId(event.args)) if event.args else unit.replies.newest(here))
+        reply = await (unit.replies.get(ReplyId(event.args)) if event.args else self._newest(unit, event))
         begins_thread = PartId(here.adapter, here.workspace, here.channel, here.thread)
         if reply is None or not (reply.thread == here or begins_thread in reply.parts):
             return None
         question = await unit.replies.question(reply.id)
         return Earlier(reply, question) if question else None
+
+    async def _newest(self, unit: Unit, command: Command) -> Reply | None:
+        """What a command that names no answer is about."""
+        if command.name is CommandName.REGENERATE:
+            return await unit.replies.newest(command.thread)
+        asking = await unit.asks.newest(command.thread, command.author)
+        return await unit.replies.get(asking) if asking else None
 
     async def _regenerate(self, unit: Unit, earlier: Earlier | None) -> Plan:
         if earlier is None:
@@ -297,7 +331,7 @@ class Dialog:
         if turn.reading == EMPTY and not turn.message.text.strip():  # called by name, and nothing to read
             self._say("help")
             return
-        turn = replace(turn, history=await self._history(turn, question.newest))
+        turn = await self._reminded(turn, question.newest)
         async with aclosing(self._hall.answer(turn)) as chunks:
             async for chunk in chunks:
                 self._take(chunk)
@@ -311,16 +345,19 @@ class Dialog:
             self._take(Text(f"\n\n*{unread}*", Source.HOUSE))
 
     def _turn(self, question: Question) -> Turn:
-        terms = self._hall.terms
+        hall, terms = self._hall, self._hall.terms
         return Turn(
             message=question.message,
             reply_id=self.claim.reply_id,
             system=terms.system.get(self._language, ""),
             model=question.route,
             language=self._language,
-            params=terms.params_for(self._hall.engine.model),
+            params=terms.params_for(hall.engine.model),
             attempt=self.claim.attempts,
             skips_cache=question.replaces is not None,
+            is_admin=hall.access.is_admin(question.message.author),
+            tools=hall.tools if hall.engine.capabilities.tools else (),
+            confirmed=question.confirmed,
         )
 
     async def _read(self, turn: Turn, question: Question) -> Turn:
@@ -344,23 +381,30 @@ class Dialog:
         """Tokens of a prompt that leaves room for the answer."""
         return self._hall.engine.model.context - turn.params.max_new_tokens
 
-    async def _history(self, turn: Turn, newest: tuple[Exchange, ...]) -> tuple[Utterance, ...]:
+    async def _reminded(self, turn: Turn, newest: tuple[Exchange, ...]) -> Turn:
+        """The turn with what was said before, as far as there is room for it."""
         hall, message = self._hall, turn.message
-        page = hall.terms.history_page
+        page, pages = hall.terms.history_page, list(newest)
 
         async def read_more(cursor: int | None) -> Sequence[Exchange]:
             if cursor is None or len(newest) < page:
                 return newest if cursor is None else ()
             async with hall.store.unit() as unit:
-                return await unit.threads.history(message.thread, message.id, limit=page, before=cursor)
+                older = await unit.threads.history(message.thread, message.id, limit=page, before=cursor)
+            pages.extend(older)
+            return older
 
         async def count(history: Sequence[Utterance]) -> int:
             return await hall.engine.count(conversation(replace(turn, history=tuple(history))))
 
-        return await within_budget(read_more, count, self._budget(turn))
+        history = await within_budget(read_more, count, self._budget(turn))
+        # Of others is what came with a question as well: it lies in the prompt as often as that does.
+        is_of_others = any(one.reading != EMPTY or not one.asker.is_same_person(message.author) for one in pages)
+        return replace(turn, history=history, hears_others=bool(history) and is_of_others)
 
     def _take(self, chunk: Chunk) -> None:
         self._manuscript.take(chunk)
+        self._watch.look(self._manuscript)
         if not isinstance(chunk, Reasoning):  # which no door is shown: who may read the reply asks for it
             self._feed.put(chunk)
 
@@ -374,6 +418,8 @@ class Dialog:
     def _say(self, name: str) -> None:
         """Whatever was said and thought so far gives way to the sentence `name`."""
         sentence = say(name, self._language)
+        if name == "help":
+            sentence += self._hall.terms.more_help(self._language)
         is_first = not (self._manuscript.text or self._manuscript.reasoning)
         self._take(Text(sentence, Source.HOUSE) if is_first else Replace(sentence, Source.HOUSE))
 
@@ -415,7 +461,7 @@ class Dialog:
             except NotStored:
                 await asyncio.sleep(_STORE_RETRY)
             else:
-                self._measure(state)
+                self._watch.stop(self._manuscript, state)
                 self._offer(delivery.reply, state)
                 return has_started
         raise LeaseLost
@@ -444,13 +490,6 @@ class Dialog:
         finished = Finished(reply, state, self._manuscript.written, bool(self._manuscript.extras))
         for keeper in self._hall.keepers:
             keeper.offer(finished)
-
-    def _measure(self, state: State) -> None:
-        channel = self._event.thread.adapter
-        seconds = (datetime.now(UTC) - self.claim.received_at).total_seconds()
-        outcome = State.DONE if state is State.DELIVERING else state
-        self._hall.metrics.count("turns", channel=channel, state=outcome)
-        self._hall.metrics.observe("turn_seconds", seconds, channel=channel)
 
     def _drafter(self) -> Drafter:
         async def on_first_text() -> None:

@@ -20,12 +20,13 @@ from core.message import (
     Reply,
     ReplyId,
     ThreadId,
+    ToolCall,
     Usage,
     Visibility,
     Written,
 )
 from core.reading import EMPTY, Reading
-from core.turn import RECOMMENDED, Chunks, SamplingParams, Turn, Utterance
+from core.turn import RECOMMENDED, Pending, SamplingParams, Tool, Utterance
 
 # ------------------------------------------------------------------------------------------------- the front doors
 
@@ -173,24 +174,6 @@ class Attachments(Protocol):
 
 
 # ------------------------------------------------------------------------------------------------------- the engine
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """The model asks for a tool; `arguments` is the JSON it wrote, not yet validated."""
-
-    id: str
-    name: str
-    arguments: str
-
-
-@dataclass(frozen=True, slots=True)
-class Tool:
-    """What a model may call; `parameters` is a JSON schema."""
-
-    name: str
-    description: str
-    parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +329,18 @@ class Claim:
     failures: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is left to do in one lane: `unfinished` rows, and the `age` of the oldest one that is worked on by nobody.
+
+    One that waits for an earlier of its own thread does not count for the age, which is zero where none waits.
+    """
+
+    lane: str
+    unfinished: int
+    age: timedelta = timedelta(0)
+
+
 class Inbox(Protocol):
     """What came in and is not finished. The turn lane is strictly in order per thread, the control lane is not."""
 
@@ -405,6 +400,10 @@ class Inbox(Protocol):
 
     async def waiting(self) -> int:
         """Unfinished rows, both lanes."""
+        ...
+
+    async def backlog(self) -> tuple[Backlog, ...]:
+        """How far behind each lane is, the turn lane first; the same for every process of the house."""
         ...
 
 
@@ -741,6 +740,41 @@ class Incidents(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """A call that its asker has said yes to. Where it `is_begun`, an earlier try of the same event had it already."""
+
+    pending: Pending
+    is_begun: bool = False
+
+
+class Asks(Protocol):
+    """Calls that wait for their asker's yes, one for each reply that asks, sealed under the asker's key.
+
+    They go with their question: where that is edited or erased, so are they.
+    """
+
+    async def keep(
+        self, reply_id: ReplyId, thread: ThreadId, asker: Author, call: Pending, *, lifetime: timedelta
+    ) -> None:
+        """Waits so long; a later try of the same turn asks anew, unless it was confirmed already.
+
+        So does another answer to the same question: what waited for that is dropped.
+        """
+        ...
+
+    async def newest(self, thread: ThreadId, asker: Author) -> ReplyId | None:
+        """The reply that asked this person last in this thread; None where it waits no more, whatever else does."""
+        ...
+
+    async def take(self, reply_id: ReplyId, asker: Author, claim: Claim) -> Confirmed | None:
+        """Gives the call to this claim's event, once and for good.
+
+        None where nothing waits there for this person: another event has it, its time is over, it was erased.
+        """
+        ...
+
+
 class Unit(Protocol):
     """One transaction over everything that is stored."""
 
@@ -760,6 +794,8 @@ class Unit(Protocol):
     def cached(self) -> Cached: ...
     @property
     def incidents(self) -> Incidents: ...
+    @property
+    def asks(self) -> Asks: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -862,6 +898,61 @@ class Archive(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One line of the audit log. `by` says who did it; a person stands in `details` by an index nobody can read."""
+
+    number: int
+    at: datetime
+    action: str
+    by: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Audit(Protocol):
+    """What was done with what people entrusted to the house. Lines are added, and never changed or taken away."""
+
+    async def record(self, action: str, *, by: str, person: Author | None = None, **details: Any) -> None:
+        """Adds a line. Of a `person` it keeps an index alone: whoever is forgotten stays so."""
+        ...
+
+    async def newest(
+        self, *, limit: int, before: int | None = None, person: Author | None = None
+    ) -> tuple[Recorded, ...]:
+        """Newest first and older than number `before`, on wish those about one person alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How much of a person there was to forget."""
+
+    messages: int = 0
+    answers: int = 0
+    votes: int = 0
+
+
+class People(Protocol):
+    """All that is kept of one person, wherever it stands."""
+
+    async def forget(self, person: Author, *, sparing: Claim | None = None, by: str = "") -> Forgotten:
+        """Ends what they have running, makes what they said and were told unreadable for good, and deletes it.
+
+        The audit log keeps that somebody was forgotten, and `by` whom, "" by themselves.
+
+        At once for every process. What they say later is kept anew; so is `sparing`, the claimed event that asks for
+        this. Broken off and called again, it goes on. Raises NotStored, and LeaseLost of that claim.
+        """
+        ...
+
+    def everything(self, person: Author) -> AsyncGenerator[Message | Reply | Vote, None]:
+        """What they said, then what they were told, then how they rated it, each oldest first.
+
+        Without what was erased or can no longer be opened.
+        """
+        ...
+
+
 class Secrets(Protocol):
     """Sealed values by name: tokens that adapters must keep."""
 
@@ -893,6 +984,7 @@ class SignalKind(StrEnum):
     OUTBOX = "outbox"
     MARK = "mark"
     DRAFT = "draft"
+    FORGET = "forget"
 
 
 @dataclass(frozen=True, slots=True)
@@ -900,6 +992,7 @@ class Signal:
     """Something changed in some process.
 
     `key` is the reply id of a mark or draft, the lane of the inbox that has something to do, "" where it may be either.
+    FORGET: what this process holds in memory of what persons said may be theirs who are forgotten, and goes.
     """
 
     kind: SignalKind
@@ -915,6 +1008,10 @@ class Store(Protocol):
     def archive(self) -> Archive: ...
     @property
     def secrets(self) -> Secrets: ...
+    @property
+    def people(self) -> People: ...
+    @property
+    def audit(self) -> Audit: ...
 
     def unit(self, *, autocommit: bool = False) -> AbstractAsyncContextManager[Unit]:
         """With `autocommit` what is read or claimed is committed at once: cheaper for a unit of a single call."""
@@ -932,15 +1029,6 @@ class Store(Protocol):
 
 
 # -------------------------------------------------------------------------------------------------- inside the turn
-
-
-class Plugin(Protocol):
-    """A tool of the house: answers a turn by itself, or is called by the model."""
-
-    @property
-    def tool(self) -> Tool: ...
-
-    def call(self, turn: Turn, arguments: Mapping[str, Any]) -> Chunks: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "- `stop` – stop the answer that is being written\n"
         "- `/regenerate` – answer the last question again\n"
         "- `/appeal` – say that I was wrong to refuse, in a few words of yours\n"
+        "- `/confirm` – say yes to what I asked you last, where there is no button for it\n"
+        "- `/forget-me` – forget everything you ever said to me, everywhere; I ask before I do it\n"
         "- 👍 or 👎 under an answer – tell me whether it helped\n\n"
         "Where a message cannot begin with `/`, mention me before it: `@Parley /reset`. In Slack, after `/parley`, "
         "leave the second `/` out: `/parley reset`.\n\n"
@@ -19,6 +21,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "- `停止` – 停止正在写的回答\n"
         "- `/regenerate` – 重新回答上一个问题\n"
         "- `/appeal` – 认为我不该拒答时，用几句话说明\n"
+        "- `/confirm` – 同意我刚才的请求（没有按钮时使用）\n"
+        "- `/forget-me` – 忘记您在所有会话里对我说过的一切；执行前我会先征求确认\n"
         "- 回答下方的 👍 或 👎 – 告诉我回答是否有帮助\n\n"
         "如果消息不能以 `/` 开头，请先提及我，再写命令：`@Parley /reset`。"
         "在 Slack 中写在 `/parley` 之后时，不用再加 `/`：`/parley reset`。\n\n"
@@ -64,6 +68,46 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "nothing_to_confirm": (
         "There is nothing waiting for your confirmation here. If you still want it, please ask again.",
         "这里没有等待您确认的内容。如果仍然需要，请重新提出。",
+    ),
+    "unsure_whether_done": (
+        "I was interrupted while I did what you confirmed, so I can't tell whether it was done. Please look before you "
+        "ask for it again; I won't do it a second time by myself.",
+        "我在执行您确认的操作时被中断，无法确定是否已经完成。请先查看结果，再决定是否重新提出；我不会自行重复执行。",
+    ),
+    "plugins": (
+        "Besides, I do the following by myself, by command or where you ask for it in your own words:",
+        "此外，以下事情我可以直接完成，用命令或直接提问都可以：",
+    ),
+    "plugin_ask": (
+        "**{name}** – {about}\n\nI do this only with your consent. Please confirm if you want it done with what stands "
+        "below; otherwise just go on.",
+        "**{name}** – {about}\n\n需要您同意后我才会执行。如果要按下面的内容执行，请确认；否则可以直接继续提问。",
+    ),
+    "plugin_gone": (
+        "What you confirmed is no longer available here, or not to you, so nothing was done. Please ask your "
+        "administrator.",
+        "您确认的功能在这里已不可用，或未对您开放，因此没有执行。请联系管理员。",
+    ),
+    "plugin_failed": (
+        '"{name}" did not work this time. Please try again later; the operator has been told.',
+        "“{name}”这次没有成功。请稍后再试；已通知管理员。",
+    ),
+    "plugin_hung": (
+        'I stopped "{name}", which hung, and it is switched off until Parley is started again; the operator has been '
+        "told.",
+        "“{name}”没有响应，我已将其停止。在 Parley 重新启动之前不能再使用；已通知管理员。",
+    ),
+    "plugin_unsure": (
+        'I can\'t tell whether "{name}" did what you confirmed: it broke off. Please look before you ask for it again.',
+        "“{name}”中途中断，无法确定您确认的操作是否已经完成。请先查看结果，再决定是否重新提出。",
+    ),
+    "plugin_slow": (
+        '"{name}" took too long, so I stopped waiting for it. Please try again in a few minutes.',
+        "“{name}”用时过长，我已停止等待。请几分钟后再试。",
+    ),
+    "plugin_empty": (
+        '"{name}" gave no result for this. Please ask in other words.',
+        "“{name}”没有给出结果。请换一种说法再试。",
     ),
     "stopped": ("Stopped, as you asked.", "已按您的要求停止。"),
     "deleted": (
@@ -132,6 +176,25 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "nothing_to_appeal": (
         "I have refused nothing of yours here, so there is nothing to appeal against.",
         "我在这里没有拒绝过您的内容，所以没有可申诉的。",
+    ),
+    "forget_me": (
+        "This erases for good, in every thread, what you said to me, what I answered you, your ratings and what waits "
+        "for your confirmation. Nobody can bring it back: not you, not the operator, and a backup only until it "
+        "expires. What the chat service keeps of it stays there, and so do answers that others were given.\n\n"
+        "If that is what you want, send `/forget-me yes` (in Slack `@Parley /forget-me yes`, or "
+        "`/parley forget-me yes`). Otherwise just go on; nothing has been erased.",
+        "这会永久删除您在所有会话里对我说过的内容、我给您的回答、您的评价，以及等待您确认的事项。"
+        "删除后任何人都无法恢复，包括您和管理员；备份中的内容在备份过期后也会消失。"
+        "聊天服务自己保存的内容，以及别人得到的回答，不会因此删除。\n\n"
+        "如果确定要这样做，请发送 `/forget-me yes`"
+        "（在 Slack 中是 `@Parley /forget-me yes` 或 `/parley forget-me yes`）。"
+        "否则可以直接继续；目前没有删除任何内容。",
+    ),
+    "forgotten": (
+        "Done: what you said to me and what I answered you is erased, in every thread. What you say from now on is "
+        "kept anew. The chat service has its own copies; delete those there if you want them gone too.",
+        "已完成：您在所有会话里对我说过的内容和我给您的回答都已删除。您今后说的内容会重新开始保存。"
+        "聊天服务有它自己的副本；如果也要删除，请在那里操作。",
     ),
     "unread_thread": (
         "I could not read what was said in this thread before. Ask me again here, and I try once more.",

@@ -55,7 +55,7 @@ from core.message import (
 from core.ports import Capabilities, Delta, Incident, Mark, Model, State
 from core.reading import MAX_FILE, Reading, UnreadFile, Why, apology
 from core.texts import say
-from core.turn import compose
+from core.turn import Pending, compose
 
 ADA = Author("door", "w", "ada")
 BOB = Author("door", "w", "bob")
@@ -621,6 +621,141 @@ async def test_nobody_regenerates_another_persons_answer(house):
 
 
 # --------------------------------------------------------------------------------------------------- edits, deletions
+
+
+# ---------------------------------------------------------------------------------------------------- confirmations
+
+
+class Desk:
+    """A stage that asks before it does what it is told, and counts how often it did; a gate keeps it from ending."""
+
+    def __init__(self, store):
+        self.store, self.done, self.gate = store, [], asyncio.Event()
+        self.gate.set()
+
+    async def __call__(self, turn, call_next):
+        if turn.confirmed:
+            self.done.append((turn.confirmed.plugin, dict(turn.confirmed.arguments), turn.skips_cache))
+            await self.gate.wait()
+            yield Text(f"done: {turn.message.text}", Source.PLUGIN)
+            return
+        if not turn.message.text.startswith("order"):
+            async for chunk in call_next(turn):
+                yield chunk
+            return
+        call = Pending("order", {"what": turn.message.text})
+        async with self.store.unit() as unit:
+            await unit.asks.keep(turn.reply_id, turn.message.thread, turn.message.author, call, lifetime=HOUR)
+        yield Ask(turn.reply_id, "shall I?")
+
+
+HOUR = timedelta(hours=1)
+
+
+async def test_what_is_asked_for_is_done_once_its_asker_says_yes(store):
+    desk = Desk(store)
+    async with House(store, desk).at_work() as house:
+        _, asking = await house.ask("order tea")
+        assert (await house.until(asking)).state is State.ASKED
+        _, meanwhile = await house.ask("why?")  # the lane goes on
+        assert (await house.until(meanwhile)).state is State.DONE
+        assert not desk.done
+        for stranger in (BOB, ROOT):
+            (refused,) = await house.accept(house.command(CommandName.CONFIRM, args=asking, author=stranger))
+            await house.until(refused)
+            assert (await house.reply(refused)).text == say("nothing_to_confirm", "en")
+        assert not desk.done
+        click = house.command(CommandName.CONFIRM, args=asking)
+        (done,) = await house.accept(click)
+        assert await house.accept(click) == [done]
+        assert (await house.until(done)).state is State.DONE
+        reply = await house.reply(done)
+        assert (reply.text, reply.replaces, reply.asker) == ("done: order tea", asking, ADA)
+        assert desk.done == [("order", {"what": "order tea"}, True)]
+        (again,) = await house.accept(house.command(CommandName.CONFIRM, args=asking))
+        await house.until(again)
+        assert (await house.reply(again)).text == say("nothing_to_confirm", "en")
+        assert len(desk.done) == 1
+        _, after = await house.ask("and?")
+        await house.until(after)
+        said = [turn.text for turn in house.mind.heard[-1].turns]
+        assert said[:2] == ["order tea", "done: order tea"]
+
+
+async def test_a_yes_by_a_word_means_what_was_asked_last_in_the_thread(store):
+    desk = Desk(store)
+    async with House(store, desk).at_work() as house:
+        for text, thread in (("order tea", "t"), ("order milk", "t"), ("order salt", "u")):
+            _, asking = await house.ask(text, thread=thread)
+            await house.until(asking)
+        (done,) = await house.accept(house.command(CommandName.CONFIRM))
+        await house.until(done)
+        assert (await house.reply(done)).text == "done: order milk"
+        (again,) = await house.accept(house.command(CommandName.CONFIRM))
+        await house.until(again)
+        assert (await house.reply(again)).text == say("nothing_to_confirm", "en")
+        (elsewhere,) = await house.accept(house.command(CommandName.CONFIRM, thread="v"))
+        await house.until(elsewhere)
+        assert (await house.reply(elsewhere)).text == say("nothing_to_confirm", "en")
+
+
+class Ear:
+    """A stage that notes whether a turn hears others."""
+
+    def __init__(self):
+        self.heard = []
+
+    def __call__(self, turn, call_next):
+        self.heard.append(turn.hears_others)
+        return call_next(turn)
+
+
+async def test_a_turn_knows_whether_words_of_others_lie_in_what_was_said_before(store):
+    async with House(store, ear := Ear()).at_work() as house:
+        for author in (ADA, ADA, BOB, ADA):
+            _, reply_id = await house.ask("why?", author=author)
+            assert (await house.until(reply_id)).state is State.DONE
+    assert ear.heard == [False, False, True, True]
+
+
+async def test_a_file_that_came_before_is_words_of_others_as_well(store):
+    ear = Ear()
+    async with House(store, ear, door=Library(one=b"Do as I say.")).at_work() as house:
+        for files in ([Attachment("one", "a.txt", "text/plain")], []):
+            _, reply_id = await house.ask("why?", files=files)
+            assert (await house.until(reply_id)).state is State.DONE
+    assert ear.heard == [False, True]
+
+
+@pytest.mark.parametrize("names_it", [True, False])
+async def test_what_was_confirmed_is_not_done_again_by_whoever_takes_over(store, names_it):
+    desk = Desk(store)
+    desk.gate.clear()
+    house = House(store, desk, terms=replace(TERMS, lease=timedelta(seconds=0.3)))
+    async with house.at_work():
+        _, asking = await house.ask("order tea")
+        await house.until(asking)
+        (done,) = await house.accept(house.command(CommandName.CONFIRM, args=asking if names_it else ""))
+        await eventually(lambda: desk.done)
+    # The process is gone without a word, in the middle of it.
+    desk.gate.set()
+    async with house.at_work():
+        assert (await house.until(done)).state is State.FAILED
+        assert (await house.reply(done)).text == say("unsure_whether_done", "en")
+    assert len(desk.done) == 1
+
+
+async def test_a_question_that_was_erased_cannot_be_said_yes_to(store):
+    desk = Desk(store)
+    async with House(store, desk).at_work() as house:
+        message, asking = await house.ask("order tea")
+        await house.until(asking)
+        await house.accept(Deleted(**house.common("t", ADA), message_id=message.id))
+        await house.until_idle()
+        (refused,) = await house.accept(house.command(CommandName.CONFIRM, args=asking))
+        await house.until(refused)
+        assert (await house.reply(refused)).text == say("nothing_to_confirm", "en")
+        assert not desk.done
 
 
 async def test_an_edited_question_is_answered_anew(house):

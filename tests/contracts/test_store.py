@@ -34,7 +34,7 @@ from core.message import (
     Utterance,
     Visibility,
 )
-from core.ports import Claim, Delivery, Draft, Incident, Kept, Mark, Signal, SignalKind, State, Store
+from core.ports import Backlog, Claim, Delivery, Draft, Incident, Kept, Mark, Signal, SignalKind, State, Store
 from core.reading import EMPTY, ReadFile, Reading, UnreadFile, Why
 from tests.store_moves import (
     ANN,
@@ -326,6 +326,43 @@ async def test_a_buried_row_lets_the_next_one_through(store: Store):
     assert (await claim(store)).event.text == "two"
     async with store.unit() as unit:
         assert await unit.inbox.waiting() == 1
+
+
+async def backlogs(store: Store) -> dict[str, Backlog]:
+    async with store.unit() as unit:
+        turn, control = await unit.inbox.backlog()
+    assert (turn.lane, control.lane) == ("turn", "control")
+    return {"turn": turn, "control": control}
+
+
+async def test_an_empty_queue_is_not_behind(store: Store):
+    assert await backlogs(store) == {"turn": Backlog("turn", 0), "control": Backlog("control", 0)}
+
+
+async def test_each_lane_tells_what_is_left_and_how_long_the_oldest_waits(store: Store):
+    await add(store, message("one"))
+    await asyncio.sleep(0.05)
+    await add(store, message("two", thread=ATTIC), message("three", thread=ATTIC), command(CommandName.STOP))
+    before = await backlogs(store)
+    assert (before["turn"].unfinished, before["control"].unfinished) == (3, 1)
+    assert before["turn"].age > before["control"].age > timedelta(0)
+    assert before["turn"].age >= timedelta(seconds=0.05)
+    assert (await claim(store, lane="control")).event.name is CommandName.STOP
+    assert [taken.event.text for taken in await claims(store)] == ["one", "two"]
+    after = await backlogs(store)
+    # The third waits for the second of its own thread, and for nobody else.
+    assert after == {"turn": Backlog("turn", 3), "control": Backlog("control", 1)}
+
+
+async def test_a_turn_that_is_given_back_has_waited_since_it_came(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    await asyncio.sleep(0.05)
+    async with store.unit() as unit:
+        await unit.inbox.release(taken, timedelta(seconds=30))
+    backlog = (await backlogs(store))["turn"]
+    assert backlog.unfinished == 1
+    assert backlog.age >= timedelta(seconds=0.05)
 
 
 # -------------------------------------------------------------------------------------------------- the control lane

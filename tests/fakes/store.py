@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import hmac
+import json
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
@@ -34,16 +35,20 @@ from core.message import (
 )
 from core.ports import (
     Appeal,
+    Backlog,
     CachedAnswer,
     Claim,
+    Confirmed,
     Delivery,
     Draft,
     Entry,
     Exchange,
+    Forgotten,
     Incident,
     Kept,
     Mark,
     Receipt,
+    Recorded,
     Shelved,
     Signal,
     SignalKind,
@@ -54,6 +59,7 @@ from core.ports import (
     Vote,
 )
 from core.reading import EMPTY, Reading
+from core.turn import Pending
 
 ANSWERED = (State.DONE, State.DELIVERING, State.STOPPED, State.ASKED)
 WAITING, RUNNING, DONE, BURIED = range(4)
@@ -143,6 +149,17 @@ class CachedRow:
     expires_at: datetime
 
 
+@dataclass(frozen=True)
+class AskRow:
+    seq: int
+    thread: str
+    asker: str
+    question: ReplyId
+    call: Pending
+    expires_at: datetime
+    taken_by: ReplyId | None = None
+
+
 @dataclass
 class Tables:
     """Everything a unit commits. Rows are frozen, so a copy of the dictionaries is a copy of it all."""
@@ -161,6 +178,7 @@ class Tables:
     cached: dict[str, CachedRow] = field(default_factory=dict)
     cached_uses: dict[ReplyId, str] = field(default_factory=dict)
     cached_blocks: dict[str, datetime] = field(default_factory=dict)
+    asks: dict[ReplyId, AskRow] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
@@ -176,7 +194,7 @@ class Tables:
         return state in (State.FAILED, State.REFUSED) or is_silenced
 
     def rewrite(self, question: ReplyId, said: MessageRow) -> None:
-        """What was thought about the text it had is forgotten, and what was kept for others."""
+        """What the text it had led to is forgotten: thoughts, what was kept for others, calls that wait for a yes."""
         self.messages[question] = said
         for id_, row in self.replies.items():
             if row.question == question:
@@ -185,6 +203,7 @@ class Tables:
             if (answer := self.replies.get(kept.reply_id)) and answer.question == question:
                 self.incidents[key] = replace(kept, incident=replace(kept.incident, excerpt=""))
         self.cached = {key: row for key, row in self.cached.items() if row.question != question}
+        self.asks = {id_: ask for id_, ask in self.asks.items() if ask.question != question}
 
     def forget_extras(self, question: ReplyId) -> None:
         for id_, row in self.outbox.items():
@@ -360,6 +379,14 @@ class MemoryInbox(Room):
 
     async def waiting(self) -> int:
         return sum(row.status in (WAITING, RUNNING) for row in self._tables.inbox.values())
+
+    async def backlog(self) -> tuple[Backlog, ...]:
+        return tuple(self._backlog(lane) for lane in ("turn", "control"))
+
+    def _backlog(self, lane: str) -> Backlog:
+        rows = [row for row in self._tables.inbox.values() if row.lane == lane and row.status in (WAITING, RUNNING)]
+        heads = [row for row in rows if row.status == WAITING and (lane == "control" or self._is_head(row))]
+        return Backlog(lane, len(rows), now() - heads[0].created_at if heads else timedelta(0))
 
 
 class MemoryOutbox(Room):
@@ -792,6 +819,50 @@ class MemoryIncidents(Room):
         return tuple(sorted(found, key=lambda kept: kept.cursor, reverse=True)[:limit])
 
 
+class MemoryAsks(Room):
+    async def keep(
+        self, reply_id: ReplyId, thread: ThreadId, asker: Author, call: Pending, *, lifetime: timedelta
+    ) -> None:
+        row, earlier = self._tables.replies.get(reply_id), self._tables.asks.get(reply_id)
+        said, turn = self._tables.messages.get(row.question) if row else None, self._tables.turns.get(reply_id)
+        if row is None or said is None or said.is_erased or (earlier and earlier.taken_by):
+            return
+        if turn is None or turn.state.is_final or turn.state is State.DELIVERING:
+            return
+        kept = replace(call, arguments=json.loads(json.dumps(dict(call.arguments))))
+        ask = AskRow(row.seq, str(thread), asker.key, row.question, kept, now() + lifetime)
+        earlier_ones = [id_ for id_, other in self._tables.asks.items() if other.question == row.question]
+        for id_ in earlier_ones:
+            if not self._tables.asks[id_].taken_by:
+                del self._tables.asks[id_]
+        self._tables.asks[reply_id] = ask
+
+    async def newest(self, thread: ThreadId, asker: Author) -> ReplyId | None:
+        asked = {
+            ask.seq: id_
+            for id_, ask in self._tables.asks.items()
+            if (ask.thread, ask.asker) == (str(thread), asker.key) and self._has_asked(id_)
+        }
+        newest = asked[max(asked)] if asked else None
+        return newest if newest and self._waits(newest, self._tables.asks[newest]) else None
+
+    def _has_asked(self, reply_id: ReplyId) -> bool:
+        return self._tables.turns[reply_id].state is State.ASKED
+
+    def _waits(self, reply_id: ReplyId, ask: AskRow) -> bool:
+        return self._has_asked(reply_id) and ask.taken_by is None and ask.expires_at > now()
+
+    async def take(self, reply_id: ReplyId, asker: Author, claim: Claim) -> Confirmed | None:
+        own = (ask for ask in self._tables.asks.values() if ask.asker == asker.key and ask.taken_by == claim.reply_id)
+        if mine := next(own, None):
+            return Confirmed(mine.call, is_begun=True)
+        ask = self._tables.asks.get(reply_id)
+        if ask is None or ask.asker != asker.key or not self._waits(reply_id, ask):
+            return None
+        self._tables.asks[reply_id] = replace(ask, taken_by=claim.reply_id)
+        return Confirmed(ask.call)
+
+
 class MemoryUnit:
     """Works on a copy, which becomes the truth on leaving."""
 
@@ -808,6 +879,7 @@ class MemoryUnit:
         self.threads = MemoryThreads(self)
         self.incidents = MemoryIncidents(self)
         self.cached = MemoryCached(self)
+        self.asks = MemoryAsks(self)
 
     def wake(self, kind: SignalKind, key: str = "") -> None:
         if Signal(kind, key) not in self.signals:
@@ -964,6 +1036,95 @@ class MemorySecrets:
         self._values.pop(name, None)
 
 
+class MemoryAudit:
+    def __init__(self, store: "MemoryStore") -> None:
+        self._store = store
+        self._lines: list[tuple[str, Recorded]] = []
+
+    async def record(self, action: str, *, by: str, person: Author | None = None, **details: Any) -> None:
+        self._store.must_be_up()
+        index = {"person": reply_id("person", person.key)} if person else {}
+        kept = json.loads(json.dumps(index | details))
+        self._lines.append((person.key if person else "", Recorded(len(self._lines) + 1, now(), action, by, kept)))
+
+    async def newest(
+        self, *, limit: int, before: int | None = None, person: Author | None = None
+    ) -> tuple[Recorded, ...]:
+        self._store.must_be_up()
+        found = [
+            line
+            for whose, line in reversed(self._lines)
+            if (person is None or whose == person.key) and (before is None or line.number < before)
+        ]
+        return tuple(found[:limit])
+
+
+class MemoryPeople:
+    def __init__(self, store: "MemoryStore") -> None:
+        self._store = store
+
+    async def forget(self, person: Author, *, sparing: Claim | None = None, by: str = "") -> Forgotten:
+        async with self._store.unit() as unit:
+            tables = unit.tables
+            if sparing:
+                unit.inbox.held(sparing)
+            for row in [row for row in tables.inbox.values() if row.author == person.key]:
+                if sparing and row.id == sparing.id:
+                    continue
+                if row.status == RUNNING and row.lane == "turn":
+                    unit.wake(SignalKind.MARK, row.reply_id)
+                tables.inbox[row.id] = replace(
+                    row, status=DONE, event=None, author="", owner="", lease_until=None, mark=None
+                )
+            for kind in (SignalKind.INBOX, SignalKind.OUTBOX, SignalKind.FORGET):
+                unit.wake(kind)
+            forgotten = self._forget(tables, person)
+            await self._store.audit.record("forget", by=by, person=person)
+            return forgotten
+
+    def _forget(self, tables: Tables, person: Author) -> Forgotten:
+        said = {id_ for id_, row in tables.messages.items() if row.message.author.is_same_person(person)}
+        told = {id_ for id_, row in tables.replies.items() if row.reply.asker.is_same_person(person)}
+        cast = {key for key, (_, feedback, _) in tables.votes.items() if feedback.author.is_same_person(person)}
+        for id_ in said | told:
+            row = tables.messages.get(id_)
+            place = str(row.message.thread if row else tables.replies[id_].reply.thread)
+            if thread := tables.threads.get(place):
+                is_theirs = thread.owner == person.key
+                owner, asked_at = ("", None) if is_theirs else (thread.owner, thread.asked_at)
+                reset_seq = max(thread.reset_seq, 1)
+                tables.threads[place] = replace(thread, owner=owner, asked_at=asked_at, reset_seq=reset_seq)
+        tables.messages = {id_: row for id_, row in tables.messages.items() if id_ not in said}
+        tables.early = {id_: event for id_, event in tables.early.items() if not event.author.is_same_person(person)}
+        for name in ("replies", "turns", "outbox", "cached_uses"):
+            setattr(tables, name, {id_: row for id_, row in getattr(tables, name).items() if id_ not in told})
+        tables.parts = {part: id_ for part, id_ in tables.parts.items() if id_ not in told}
+        tables.cached = {key: row for key, row in tables.cached.items() if row.question not in said}
+        tables.asks = {id_: ask for id_, ask in tables.asks.items() if ask.asker != person.key}
+        tables.incidents = {
+            key: kept for key, kept in tables.incidents.items() if not kept.asker.is_same_person(person)
+        }
+        tables.votes = {key: vote for key, vote in tables.votes.items() if key not in cast and vote[0] not in told}
+        for id_ in told:
+            self._store.drafts.growing.pop(id_, None)
+        return Forgotten(len(said), len(told), len(cast))
+
+    async def everything(self, person: Author) -> AsyncGenerator[Message | Reply | Vote, None]:
+        self._store.must_be_up()
+        tables = self._store.tables
+        said = (row for row in tables.messages.values() if row.message.author.is_same_person(person))
+        for row in sorted(said, key=lambda row: row.seq):
+            if not row.is_erased:
+                yield row.message
+        told = (row for row in tables.replies.values() if row.reply.asker.is_same_person(person) and row.is_saved)
+        for answer in sorted(told, key=lambda row: row.seq):
+            parts = tuple(part for part, owner in tables.parts.items() if owner == answer.reply.id)
+            yield replace(answer.reply, parts=parts)
+        for reply in sorted({vote[0] for vote in tables.votes.values()}):
+            if vote := votes_of(tables, reply, person.key):
+                yield vote
+
+
 class MemoryHeld:
     def __init__(self) -> None:
         self._lost = asyncio.Event()
@@ -995,6 +1156,8 @@ class MemoryStore:
         self.drafts = MemoryDrafts(self)
         self.archive = MemoryArchive(self)
         self.secrets = MemorySecrets(self)
+        self.people = MemoryPeople(self)
+        self.audit = MemoryAudit(self)
 
     def must_be_up(self) -> None:
         if self.is_down:

@@ -5,10 +5,11 @@ from time import sleep
 import psycopg
 
 from core.message import PartId
-from core.ports import Draft, State
+from core.ports import Confirmed, Draft, State
 from core.reading import ReadFile, Reading
 from core.store import Keys, PostgresStore
 from core.store.database import conninfo
+from core.turn import Pending
 from tests.integration.conftest import OpenStore
 from tests.postgres import database
 from tests.store_moves import (
@@ -30,6 +31,7 @@ from tests.store_moves import (
 FEW = 5  # twenty times the past would show as hundreds
 KEYS = Keys(1, {1: b"k" * 32})
 PART = PartId("console", "home", "web", "part")
+CALL = Pending("post", {"to": "Eve"})
 
 # Years of other people's threads, and a long past of this one; none of it is ever opened.
 FILL = """
@@ -49,6 +51,9 @@ FILL = """
         INSERT INTO turns (reply_id, state, received_at) SELECT id, 'done', now() FROM said
     ), carried AS (
         INSERT INTO parts (id, reply_id, body) SELECT gen_random_uuid(), id, '\\x00' FROM said
+    ), asked AS (
+        INSERT INTO asks (reply_id, seq, thread, asker, question, body, expires_at, taken_by, taken_at)
+        SELECT id, seq, thread, author, id, '\\x00', now(), id, now() FROM said
     ), voted AS (
         INSERT INTO votes (id, reply_id, author, origin, sent_at, body)
         SELECT gen_random_uuid(), id, author, 'button', now(), '\\x00' FROM said
@@ -63,7 +68,9 @@ OTHERS = """
 """
 READ = """
     SELECT relname, seq_tup_read, idx_tup_fetch + COALESCE(seq_tup_read, 0) FROM pg_stat_user_tables
-    WHERE relname IN ('messages', 'inbox', 'outbox', 'replies', 'turns', 'parts', 'votes', 'drafts', 'threads')
+    WHERE relname IN (
+        'messages', 'inbox', 'outbox', 'replies', 'turns', 'parts', 'votes', 'drafts', 'threads', 'asks'
+    )
 """
 
 
@@ -93,11 +100,14 @@ async def live(store: PostgresStore) -> None:
         assert await unit.threads.reading(ROOM, question.id)
         await unit.inbox.renew([taken], LEASE)
         await unit.inbox.waiting()
+        await unit.inbox.backlog()
         assert await unit.inbox.reap() == await unit.outbox.reap() == 0
     delivery = await begin(store, taken)
     await store.drafts.save(Draft(taken.reply_id, 1, "4"))
     await store.drafts.latest(taken.reply_id)
-    delivery = await finish(store, taken, delivery, keep=False)
+    async with store.unit() as unit:
+        await unit.asks.keep(taken.reply_id, ROOM, ANN, CALL, lifetime=LEASE)
+    delivery = await finish(store, taken, delivery, state=State.ASKED, keep=False)
     async with store.unit() as unit:
         (delivery,) = await unit.outbox.claim(owner="me", doors=["console"], limit=9, lease=LEASE)
     await deliver(store, delivery, PART)
@@ -106,6 +116,8 @@ async def live(store: PostgresStore) -> None:
         assert await unit.replies.question(taken.reply_id)
         assert await unit.ratings.record(vote(PART, 5))
         assert await unit.ratings.votes(taken.reply_id)
+        assert await unit.asks.newest(ROOM, ANN) == taken.reply_id
+        assert await unit.asks.take(taken.reply_id, ANN, taken) == Confirmed(CALL)
         assert await unit.threads.edit(ROOM, question.id, ANN, "then")
     assert len(await store.archive.entries(ROOM, ANN, limit=10)) == 10
     assert len(await store.archive.threads(ANN, limit=10)) == 2

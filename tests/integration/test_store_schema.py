@@ -28,7 +28,7 @@ def test_an_empty_database_is_brought_to_the_newest_shape_once(empty: str):
     heard: list[str] = []
     assert schema.current(empty) == ""
     schema.upgrade_now(empty, heard.append)
-    assert schema.current(empty) == schema.head() == "0006"
+    assert schema.current(empty) == schema.head() == "0008"
     assert heard == [
         "The first tables: what is said, answered, rated, queued and sealed.",
         "What was thought before an answer, kept beside it.",
@@ -36,9 +36,11 @@ def test_an_empty_database_is_brought_to_the_newest_shape_once(empty: str):
         "What an answer has besides its text, kept until it is delivered.",
         "What moderation found, and what those it refused say to it.",
         "Answers kept for whoever asks the same.",
+        "Calls that wait for their asker's yes.",
+        "What is kept is found by whose it is and how old it is, and what is done with it is written down.",
     ]
     schema.upgrade_now(empty, heard.append)
-    assert len(heard) == 6
+    assert len(heard) == 8
 
 
 def test_migrations_say_what_the_tables_say(empty: str):
@@ -94,6 +96,38 @@ def test_the_release_before_can_still_write_and_its_answers_are_delivered(empty:
         connection.execute("UPDATE outbox SET is_ready = true")
         kept = connection.execute("SELECT is_ready, extras FROM outbox").fetchall()
     assert kept == [(True, None)] * 2
+
+
+def test_the_release_before_can_still_write_and_its_words_have_an_age(empty: str):
+    schema.upgrade_now(empty)
+    schema.downgrade_now(empty, "0007")
+    rows = (
+        "INSERT INTO messages (id, seq, thread, author, body) VALUES (%s, %s, %s, %s, 'a')",
+        "INSERT INTO replies (id, seq, thread, asker, question, about) VALUES (%s, %s, %s, %s, gen_random_uuid(), 'a')",
+    )
+
+    def write(seq: int) -> None:
+        with psycopg.connect(conninfo(empty)) as connection:
+            for row in rows:
+                connection.execute(row.encode(), [str(uuid4()), seq, str(uuid4()), str(uuid4())])
+
+    write(1)
+    schema.upgrade_now(empty)
+    write(2)
+    with psycopg.connect(conninfo(empty)) as connection:
+        for table in ("messages", "replies"):
+            kept = f"SELECT workspace, said_at > now() - interval '1 hour' FROM {table}"
+            assert connection.execute(kept.encode()).fetchall() == [(None, True)] * 2
+
+
+def test_an_upgrade_that_broke_off_is_run_again(empty: str):
+    schema.upgrade_now(empty)
+    schema.downgrade_now(empty, "0007")
+    with psycopg.connect(conninfo(empty), autocommit=True) as connection:
+        connection.execute("ALTER TABLE messages ADD COLUMN workspace uuid")
+        connection.execute("CREATE INDEX messages_author_seq ON messages (author)")
+    schema.upgrade_now(empty)
+    schema.check_now(empty)
 
 
 def test_several_processes_may_migrate_at_once(empty: str):

@@ -31,6 +31,7 @@ from core.ports import Delivery, Draft, Incident, State
 from core.reading import EMPTY, ReadFile, Reading, UnreadFile, Why
 from core.store import Keys, PostgresStore, embedded
 from core.store.database import conninfo
+from core.turn import Pending
 from tests.integration.conftest import OpenStore
 from tests.store_moves import (
     ANN,
@@ -129,6 +130,8 @@ async def fill(store: PostgresStore, number: int) -> None:
     delivery = await begin(store, growing)
     await store.drafts.save(Draft(growing.reply_id, 1, word["reply"], status=word["reply"]))
     async with store.unit() as unit:
+        call = Pending(word["text"], {word["name"]: word["content"]})
+        await unit.asks.keep(growing.reply_id, thread, author, call, lifetime=timedelta(days=1))
         await unit.outbox.state(delivery, {"stream": word["part"]})
         await unit.outbox.bury(delivery, word["reply"])
         await unit.inbox.bury(growing, word["text"])
@@ -147,6 +150,7 @@ async def test_a_dump_tells_nothing(open_store: OpenStore, database_url: str):
     assert "INSERT INTO public.votes" in text
     assert "INSERT INTO public.drafts" in text
     assert "INSERT INTO public.incidents" in text
+    assert text.count("INSERT INTO public.asks") == 3
     assert await store._database.fetch("SELECT count(*) FROM replies WHERE reasoning IS NOT NULL") == [(3,)]
     assert await store._database.fetch("SELECT count(*) FROM messages WHERE reading IS NOT NULL") == [(3,)]
     assert await store._database.fetch("SELECT count(*) FROM outbox WHERE extras IS NOT NULL") == [(6,)]

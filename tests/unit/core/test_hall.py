@@ -51,16 +51,21 @@ TURN = Turn(message=QUESTION, reply_id=ReplyId("0" * 32))
 # ---------------------------------------------------------------------------------------------------------- commands
 
 
-@pytest.mark.parametrize("text", ["stop", " STOP ", "Stop!", "停止", "停止！", "/stop", "停止。"])
+@pytest.mark.parametrize("text", ["stop", " STOP ", "Stop!", "停止", "停止！", "/stop", "／stop", "停止。"])
 def test_a_stop_word_alone_stops(text):
     assert command_of(text) == (CommandName.STOP, "")
 
 
 @pytest.mark.parametrize(
-    "text", ["stop the server", "how do I stop?", "怎么停止服务", "/unknown", "/", "//help", "help", "/confirm x"]
+    "text", ["stop the server", "how do I stop?", "怎么停止服务", "/unknown", "/", "//help", "help", "confirm"]
 )
 def test_what_is_no_order_is_a_question(text):
     assert command_of(text) is None
+
+
+@pytest.mark.parametrize("text", ["/Help", "/HELP", "／help", "／Help "])
+def test_a_command_may_be_written_large_or_wide(text):
+    assert command_of(text) == (CommandName.HELP, "")
 
 
 def test_a_slash_command_keeps_the_rest_of_its_line():
