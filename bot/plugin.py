@@ -125,12 +125,11 @@ def strangers(config: Config, registry: Registry) -> Iterator[str]:
 def without_log() -> Iterator[None]:
     """While a table or a report says what became of each plugin, the log does not say it once more."""
     room = logging.getLogger("core.plugins")
-    before = room.level
     room.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        room.setLevel(before)
+        room.setLevel(logging.NOTSET)  # as the rooms above it, also where two reports are written at once
 
 
 async def listed(config: Config) -> list[str]:

@@ -19,7 +19,7 @@ def reads(text: str) -> Mapping[str, str] | None:
 @plugin(
     name="help",
     about={
-        "en": "what I can do: ask “what can you do?”, or `/help`",
+        "en": 'what I can do: ask "what can you do?", or `/help`',
         "zh": "我能做什么：可以问“你能做什么？”，或输入 `/help`",
     },
     reads=reads,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from core.message import ThreadId
 from core.retention import Retention
-from core.store import bodies, messages
+from core.store import bodies, messages, yielding
 from core.store.database import Database, Row
 from core.store.room import NOBODY, Params
 from core.store.vault import DAMAGED, Vault
@@ -72,6 +72,15 @@ _DROP_REPLIES = f"""
     ), {_AND_THEIRS}, gone AS (DELETE FROM replies USING answers WHERE replies.id = answers.id)
     SELECT count(*) FROM answers HAVING count(*) > 0
 """
+# What was given up is done again by nobody: which workspace it came from need not be read, it goes with the first.
+_EMPTY_GIVEN_UP = f"""
+    WITH ended AS (
+        UPDATE inbox SET status = 2, payload = NULL, reason = NULL, author = '{NOBODY}' WHERE id IN (
+            SELECT id FROM inbox WHERE status = 3 AND finished_at < now() - %(age)s LIMIT %(limit)s
+        ) RETURNING 1
+    )
+    SELECT count(*) FROM ended HAVING count(*) > 0
+"""
 _DROP = {"messages": _DROP_MESSAGES, "replies": _DROP_REPLIES}
 
 
@@ -92,6 +101,7 @@ class Ages:
         for table, sql in _DROP.items():
             async for workspace, age in self._due(table, retention):
                 total += await self._drop(sql, {"workspace": workspace, "age": age})
+        await self._drop(_EMPTY_GIVEN_UP, {"age": retention.shortest})
         return total
 
     async def _due(self, table: str, retention: Retention) -> AsyncGenerator[tuple[UUID | None, timedelta], None]:
@@ -104,7 +114,7 @@ class Ages:
 
     async def _drop(self, sql: str, params: Params) -> int:
         total = 0
-        while rows := await self._database.fetch(sql, params | {"limit": _BATCH}):
+        while rows := await yielding.fetch(self._database, sql, params | {"limit": _BATCH}):
             total += rows[0][0]
         return total
 

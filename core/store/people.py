@@ -12,7 +12,7 @@ from core import codec
 from core.errors import LeaseLost, NotStored
 from core.message import Author, Message, Reply
 from core.ports import Claim, Forgotten, Mark, Signal, SignalKind, Vote
-from core.store import messages, ratings, replies, seal
+from core.store import messages, ratings, replies, seal, yielding
 from core.store.audit import PostgresAudit
 from core.store.database import Database, Row, Transaction
 from core.store.room import NOBODY, Params, token
@@ -35,28 +35,39 @@ _RESEAL = """
 """
 _DROP_CACHED = "DELETE FROM cached WHERE asker = %(person)s"
 _TELL = f"SELECT pg_notify('{CHANNEL}', %(signal)s)"
+# Whoever else has an answer of theirs written again.
+_IS_ANSWERED_AGAIN = """
+    status = 1 AND EXISTS (SELECT FROM replies WHERE replies.id = inbox.reply_id AND replies.asker = %(person)s)
+"""
+# A row that is being claimed just now waits in our snapshot and runs once we may touch it: mark it all the same.
 _STOP = f"""
     WITH stopped AS (
         UPDATE inbox SET mark = '{Mark.ERASE}'
-        WHERE author = %(person)s AND status = 1 AND lane = 'turn' AND id <> %(own)s RETURNING reply_id
+        WHERE lane = 'turn' AND id <> %(own)s
+            AND (author = %(person)s AND status IN (0, 1) OR {_IS_ANSWERED_AGAIN})
+        RETURNING reply_id, status
     )
-    SELECT pg_notify('{CHANNEL}', %(signal)s || replace(reply_id::text, '-', '')) FROM stopped
+    SELECT pg_notify('{CHANNEL}', %(signal)s || replace(reply_id::text, '-', '')) FROM stopped WHERE status = 1
 """
 # Turns, and answers on their way out.
-_RUNNING = """
+_RUNNING = f"""
     SELECT EXISTS (
-        SELECT FROM inbox WHERE author = %(person)s AND status = 1 AND lane = 'turn' AND id <> %(own)s
+        SELECT FROM inbox WHERE lane = 'turn' AND id <> %(own)s
+            AND (author = %(person)s AND status = 1 OR {_IS_ANSWERED_AGAIN})
     ) OR EXISTS (
         SELECT FROM outbox JOIN replies ON replies.id = outbox.reply_id
         WHERE outbox.status = 0 AND outbox.owner IS NOT NULL AND replies.asker = %(person)s
     )
 """
 # It is known by its own id as one that came already, and by nothing else.
-_END = f"""
+_ENDED_ROW = f"""
     UPDATE inbox SET status = 2, payload = NULL, reason = NULL, author = '{NOBODY}', owner = NULL, lease_until = NULL,
         finished_at = COALESCE(finished_at, now())
-    WHERE author = %(person)s AND status IN (0, 1, 3) AND id <> %(own)s AND id <= %(last)s
+    WHERE author = %(person)s AND status IN (0, 1, 3) AND id <> %(own)s
 """
+_END = f"{_ENDED_ROW} AND id <= %(last)s"
+# With the key: what is being counted just now would be sealed under the next one, and would stay.
+_END_CONTROL = f"{_ENDED_ROW} AND lane = 'control'"
 _LAST = "SELECT COALESCE(max(id), 0) FROM inbox"
 # What is sealed under another key than the person has now, or has none for, opens to nobody.
 _IS_SHREDDED = """
@@ -64,6 +75,9 @@ _IS_SHREDDED = """
         SELECT FROM keys WHERE scope = %(person)s AND substr(int8send(keys.id), 5, 4) = substr({blob}, 2, 4)
     )
 """
+# What comes of an event that came before is theirs as well where it is written too late to be sealed under the old key.
+_IS_FROM_BEFORE = "{row}.seq <= %(last)s AND {row}.seq <> %(own)s"
+_IS_LEFT_OVER = "NOT EXISTS (SELECT FROM replies WHERE replies.id = {row}.reply_id)"
 # That a thread was begun is remembered of it: what was said there is not to be read from the platform again.
 _LEAVE = """
     left_behind AS (
@@ -88,7 +102,9 @@ def _hanging(*tables: str) -> str:
 
 _DROP_REPLIES = f"""
     WITH doomed AS MATERIALIZED (
-        SELECT id, thread FROM replies WHERE asker = %(person)s AND {_IS_SHREDDED.format(blob="replies.about")}
+        SELECT id, thread FROM replies
+        WHERE asker = %(person)s
+            AND ({_IS_SHREDDED.format(blob="replies.about")} OR {_IS_FROM_BEFORE.format(row="replies")})
         LIMIT %(limit)s
     ), {_hanging("parts", "drafts", "outbox", "votes", "turns", "incidents", "asks", "cached_uses")},
     {_LEAVE}, {_ENDED}, gone AS (DELETE FROM replies USING doomed WHERE replies.id = doomed.id)
@@ -96,7 +112,9 @@ _DROP_REPLIES = f"""
 """
 _DROP_MESSAGES = f"""
     WITH doomed AS MATERIALIZED (
-        SELECT id, thread FROM messages WHERE author = %(person)s AND {_IS_SHREDDED.format(blob="messages.body")}
+        SELECT id, thread FROM messages
+        WHERE author = %(person)s
+            AND ({_IS_SHREDDED.format(blob="messages.body")} OR {_IS_FROM_BEFORE.format(row="messages")})
         LIMIT %(limit)s
     ), {_LEAVE}, {_ENDED}, gone AS (DELETE FROM messages USING doomed WHERE messages.id = doomed.id)
     SELECT count(*) FROM doomed HAVING count(*) > 0
@@ -104,16 +122,33 @@ _DROP_MESSAGES = f"""
 _DROP = """
     WITH gone AS (
         DELETE FROM {table} WHERE {id} IN (
-            SELECT {id} FROM {table} WHERE {person} = %(person)s AND {is_shredded} LIMIT %(limit)s
+            SELECT {id} FROM {table} WHERE {person} = %(person)s AND {is_theirs} LIMIT %(limit)s
         ) RETURNING 1
     )
     SELECT count(*) FROM gone HAVING count(*) > 0
 """
-_WHOSE = (("votes", "id", "author"), ("incidents", "id", "asker"), ("asks", "reply_id", "asker"))
-_DROP_VOTES, *_DROP_OTHERS = (
-    _DROP.format(table=table, id=id_, person=person, is_shredded=_IS_SHREDDED.format(blob=f"{table}.body"))
-    for table, id_, person in _WHOSE
+_DROP_VOTES = _DROP.format(table="votes", id="id", person="author", is_theirs=_IS_SHREDDED.format(blob="votes.body"))
+_DROP_OTHERS = tuple(
+    _DROP.format(
+        table=table,
+        id=id_,
+        person=person,
+        is_theirs=f"({_IS_SHREDDED.format(blob=f'{table}.body')} OR {_IS_LEFT_OVER.format(row=table)})",
+    )
+    for table, id_, person in (("votes", "id", "author"), ("incidents", "id", "asker"), ("asks", "reply_id", "asker"))
 )
+# An answer that was finished before may be kept for others until its question is gone. Who holds it by now, lets it go.
+_DROP_KEPT_LATE = f"""
+    WITH gone AS (
+        DELETE FROM cached
+        WHERE asker = %(person)s AND NOT EXISTS (SELECT FROM messages WHERE messages.id = cached.question) RETURNING 1
+    )
+    SELECT pg_notify('{CHANNEL}', %(signal)s) FROM gone LIMIT 1
+"""
+# One that was on its way while its reply went.
+_DROP_DRAFTS_LATE = f"""
+    WITH gone AS (DELETE FROM drafts WHERE {_IS_LEFT_OVER.format(row="drafts")} RETURNING 1) SELECT 1 FROM gone
+"""
 _SAID = """
     SELECT seq, id, body FROM messages
     WHERE author = %(person)s AND seq > %(after)s AND NOT is_erased ORDER BY seq LIMIT %(limit)s
@@ -154,6 +189,9 @@ class PostgresPeople:
         said = await self._drop(_DROP_MESSAGES, params)
         for sql in _DROP_OTHERS:
             await self._drop(sql, params)
+        signal = self._hub.payload_for_all(SignalKind.FORGET, params["person"].hex)
+        await self._database.fetch(_DROP_KEPT_LATE, params | {"signal": signal})
+        await self._database.fetch(_DROP_DRAFTS_LATE)
         with suppress(NotStored):
             await self._database.fetch(_SWEEP)
         return Forgotten(said, answers, votes)
@@ -167,7 +205,8 @@ class PostgresPeople:
             if sparing:
                 await self._spare(tx, params, sparing)
             tx.later(_DROP_CACHED, params)
-            tx.later(_STOP, params | {"signal": marks})
+            tx.later(_STOP, params | {"signal": marks})  # first, as whoever erases a question marks its turn first
+            tx.later(_END_CONTROL, params)
             tx.later(_TELL, {"signal": signal})
             ((last,),) = await tx.fetch(_LAST, None)
             await self._audit.add(tx, "forget", by=by, person=scope, details={})
@@ -192,7 +231,7 @@ class PostgresPeople:
     async def _drop(self, sql: str, params: Params) -> int:
         total = 0
         shown = self._hub.payload_for_all(SignalKind.OUTBOX)  # another's answer may be next in its thread now
-        while rows := await self._database.fetch(sql, params | {"limit": _BATCH, "shown": shown}):
+        while rows := await yielding.fetch(self._database, sql, params | {"limit": _BATCH, "shown": shown}):
             total += rows[0][0]
         return total
 

@@ -7,9 +7,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from core.errors import Unreadable
-from core.message import CommandName, PartId
-from core.ports import CachedAnswer, Draft, Incident, State
+from core.errors import LeaseLost, Unreadable
+from core.message import Author, CommandName, PartId
+from core.ports import CachedAnswer, Draft, Incident, Mark, State
 from core.reading import ReadFile, Reading
 from core.store import Keys, PostgresStore, seal
 from core.store.database import conninfo
@@ -22,6 +22,7 @@ from tests.store_moves import (
     ANN,
     ATTIC,
     BOB,
+    DOORS,
     LEASE,
     ROOM,
     add,
@@ -305,3 +306,112 @@ async def test_what_is_finished_says_no_more_whose_it_was(open_store: OpenStore,
     store = await open_store(KEYS)
     await answered(store, message("Ann's"))
     assert rows(database_url, "SELECT author, payload FROM inbox") == [(NOBODY, None)]
+
+
+async def kept_of(store: PostgresStore, url: str, person: Author = ANN) -> list[tuple[str, int]]:
+    """What stands in each table of theirs."""
+    id_ = store._vault.person(person)
+    whose = {"messages": "author", "replies": "asker", "asks": "asker", "incidents": "asker", "cached": "asker"}
+    counts = [
+        (name, rows(url, f"SELECT count(*) FROM {name} WHERE {by} = '{id_}'")[0][0]) for name, by in whose.items()
+    ]
+    return [(name, count) for name, count in counts if count]
+
+
+async def test_a_turn_that_is_being_claimed_just_now_is_told_to_stop(open_store: OpenStore):
+    here, there = await open_store(KEYS), await open_store(KEYS)
+    await add(here, message("claimed"))
+    async with there.unit() as unit:
+        (claimed,) = await unit.inbox.claim("turn", owner="worker", doors=DOORS, limit=1, lease=LEASE)
+        forgetting = asyncio.create_task(here.people.forget(ANN))
+        await asyncio.wait({forgetting}, timeout=0.3)
+    async with asyncio.timeout(5):
+        async with there.unit() as unit:
+            assert await unit.inbox.renew([claimed], LEASE) == {claimed.id: Mark.ERASE}
+        await forgetting
+
+
+async def test_what_is_written_for_them_while_they_are_forgotten_goes_too(
+    open_store: OpenStore, database_url: str, monkeypatch
+):
+    store = await open_store(KEYS)
+    await answered(store, message("old", thread=ATTIC))
+    await add(store, message("claimed"))
+    running = await claim(store)
+    wait = store.people._wait
+
+    async def meanwhile(params: Any) -> None:
+        """Whoever has claimed it answers it to the end, under the key that they have by now."""
+        delivery = await finish(store, running, await begin(store, running), "canary")
+        async with store.unit() as unit:
+            found = Incident("answer", "c", "refuse", excerpt="canary")
+            await unit.incidents.record(running.reply_id, ROOM, ANN, found)
+        async with store.unit() as unit:
+            kept = CachedAnswer("canary", "canary", "echo@1")
+            assert await unit.cached.keep(KEY, KEY, kept, delivery.reply, lifetime=LEASE)
+        await wait(params)
+
+    monkeypatch.setattr(store.people, "_wait", meanwhile)
+    await store.people.forget(ANN)
+    assert await kept_of(store, database_url) == []
+    assert [item async for item in store.people.everything(ANN)] == []
+
+
+async def test_somebody_else_who_has_an_answer_of_theirs_written_again_is_stopped_too(open_store: OpenStore):
+    store = await open_store(KEYS)
+    hers = await answered(store, message("Ann's"))
+    await add(store, command(CommandName.REGENERATE, author=BOB, args=hers))
+    running = await claim(store)
+    await begin(store, running, asker=ANN, replaces=hers)
+    forgetting = asyncio.create_task(store.people.forget(ANN))
+    async with asyncio.timeout(5):
+        while True:
+            async with store.unit() as unit:
+                marks = await unit.inbox.renew([running], LEASE)
+            if marks[running.id]:
+                break
+            await asyncio.sleep(0.01)
+    await forgetting
+    async with store.unit() as unit:
+        await unit.inbox.finish(running)  # which is Bob's, and not ended for him
+
+
+async def test_a_rating_that_is_being_counted_does_not_come_through(
+    open_store: OpenStore, database_url: str, monkeypatch
+):
+    store = await open_store(KEYS)
+    others = await answered(store, message("Bob's", author=BOB))
+    rating = vote(others, 1, comment="canary")
+    await add(store, rating)
+    counting = await claim(store, lane="control")
+    wait, failed = store.people._wait, []
+
+    async def meanwhile(params: Any) -> None:
+        try:
+            async with store.unit() as unit:
+                await unit.ratings.record(rating)
+                await unit.inbox.finish(counting)
+        except LeaseLost as lost:
+            failed.append(lost)
+        await wait(params)
+
+    monkeypatch.setattr(store.people, "_wait", meanwhile)
+    await store.people.forget(ANN)
+    assert rows(database_url, "SELECT count(*) FROM votes") == [(0,)]
+    assert failed
+
+
+@pytest.mark.parametrize("threads", [(ROOM, ATTIC), (ATTIC, ROOM)])
+async def test_whoever_stores_into_the_same_threads_goes_first(open_store: OpenStore, database_url: str, threads):
+    """Each holds what the other wants: without giving way, the database would end one of the two, whichever it is."""
+    here, there = await open_store(KEYS), await open_store(KEYS)
+    for thread in threads:
+        await answered(here, message("Ann's", thread=thread))
+    async with there.unit() as unit:
+        await unit.inbox.add([message("Bob's", author=BOB, thread=threads[0])])
+        forgetting = asyncio.create_task(here.people.forget(ANN))
+        async with asyncio.timeout(5):
+            while not rows(database_url, "SELECT pid FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0.01)
+        await unit.inbox.add([message("Bob's", author=BOB, thread=threads[1])])
+    assert (await forgetting).messages == 2

@@ -184,3 +184,20 @@ async def test_traffic_goes_on_meanwhile(open_store: OpenStore, database_url: st
         await answered(store, message(f"new {number}"))
     assert await expiring == 30
     assert len(await texts(store)) == 10
+
+
+async def test_what_was_given_up_is_not_kept_for_longer(open_store: OpenStore, database_url: str):
+    store = await open_store()
+    await add(store, command(CommandName.CODE, args="old words"), vote(PartId("console", "home", "web", "none")))
+    for lane in ("turn", "control"):
+        given_up = await claim(store, lane=lane)
+        async with store.unit() as unit:
+            await unit.inbox.bury(given_up, "three tries came to nothing")
+    kept = "SELECT count(*) FROM inbox WHERE payload IS NOT NULL"
+    with psycopg.connect(conninfo(database_url), autocommit=True) as connection:
+        await store.expire(MONTH)
+        assert connection.execute(kept.encode()).fetchone() == (2,)
+        connection.execute(b"UPDATE inbox SET finished_at = finished_at - interval '31 days'")
+        await store.expire(MONTH)
+        assert connection.execute(kept.encode()).fetchone() == (0,)
+    await store.purge(30 * DAY)
