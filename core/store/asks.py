@@ -35,7 +35,8 @@ _DROP_EARLIER = """
 """
 # An answer that was refused or stopped, or written anew without asking, has shown nothing to say yes to.
 _WAITS = "taken_by IS NULL AND expires_at > now()"
-_HAS_ASKED = "EXISTS (SELECT FROM turns WHERE turns.reply_id = asks.reply_id AND turns.state = 'asked')"
+# Looked up one by one: as a join it would read every turn there is.
+_HAS_ASKED = "(SELECT state FROM turns WHERE turns.reply_id = asks.reply_id) = 'asked'"
 # Whoever says yes twice means the same: what was asked before that is not done by it.
 _NEWEST = f"""
     SELECT reply_id FROM (
