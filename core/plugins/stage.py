@@ -1,7 +1,7 @@
 """The stage that lets plugins answer: by command, by what is asked, or because the model calls them."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -53,38 +53,32 @@ class Plugins:
 
     # ------------------------------------------------------------------------------------------- a plugin by itself
 
-    async def _answer(self, turn: Turn, choice: Choice) -> Chunks:
+    def _answer(self, turn: Turn, choice: Choice) -> Chunks:
         if choice.problem:
-            yield Text(choice.problem, Source.PLUGIN)
-            return
+            return _sentence(choice.problem)
         pending = Pending(choice.loaded.plugin.name, choice.arguments)
-        if choice.loaded.plugin.confirm:
-            yield await self._ask(turn, choice.loaded, pending)
-            return
-        async for chunk in self._said(turn, choice.loaded, pending):
-            yield chunk
+        is_asked = choice.loaded.plugin.confirm
+        return (self._asked if is_asked else self._said)(turn, choice.loaded, pending)
 
-    async def _said(self, turn: Turn, loaded: Loaded, pending: Pending) -> AsyncIterator[Chunk]:
+    async def _asked(self, turn: Turn, loaded: Loaded, pending: Pending) -> Chunks:
+        yield await self._ask(turn, loaded, pending)
+
+    async def _said(self, turn: Turn, loaded: Loaded, pending: Pending) -> Chunks:
         yield Status(StatusKind.WORKING, source=Source.PLUGIN)
         outcome = await self._run(turn, loaded, pending)
         for chunk in outcome.chunks:
             yield chunk
         yield Written(f"plugin/{loaded.plugin.name}", source=Source.PLUGIN)
 
-    async def _confirmed(self, turn: Turn, pending: Pending, call_next: Answer) -> Chunks:
+    def _confirmed(self, turn: Turn, pending: Pending, call_next: Answer) -> Chunks:
         loaded = self._found(pending.plugin, turn)
         if loaded is None:
-            yield Text(say("plugin_gone", turn.language), Source.PLUGIN)
-        elif not pending.is_for_model:
-            async for chunk in self._said(turn, loaded, pending):
-                yield chunk
-        else:
-            conversation = _Conversation(turn, is_tainted=_hears_others(turn) or loaded.plugin.outward)
-            yield Status(StatusKind.WORKING, source=Source.PLUGIN)
-            for chunk in conversation.learn(pending, await self._run(turn, loaded, pending)):
-                yield chunk
-            async for chunk in self._go_on(conversation, call_next):
-                yield chunk
+            return _sentence(say("plugin_gone", turn.language))
+        return (
+            self._resumed(turn, loaded, pending, call_next)
+            if pending.is_for_model
+            else self._said(turn, loaded, pending)
+        )
 
     def _found(self, name: str, turn: Turn) -> Loaded | None:
         loaded = self._registry.by_name(name)
@@ -114,16 +108,22 @@ class Plugins:
 
     # ---------------------------------------------------------------------------------------------- the model's calls
 
-    async def _converse(self, turn: Turn, call_next: Answer) -> Chunks:
+    def _converse(self, turn: Turn, call_next: Answer) -> Chunks:
         if not turn.tools:
-            async with aclosing(call_next(turn)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            return
-        async for chunk in self._go_on(_Conversation(turn, is_tainted=_hears_others(turn)), call_next):
-            yield chunk
+            return call_next(turn)
+        return self._go_on(_Conversation(turn, is_tainted=_hears_others(turn)), call_next)
 
-    async def _go_on(self, conversation: "_Conversation", call_next: Answer) -> AsyncIterator[Chunk]:
+    async def _resumed(self, turn: Turn, loaded: Loaded, pending: Pending, call_next: Answer) -> Chunks:
+        """The call the model asked for is made, and the model reads what comes of it."""
+        conversation = _Conversation(turn, is_tainted=_hears_others(turn) or loaded.plugin.outward)
+        yield Status(StatusKind.WORKING, source=Source.PLUGIN)
+        for chunk in conversation.learn(pending, await self._run(turn, loaded, pending)):
+            yield chunk
+        async with aclosing(self._go_on(conversation, call_next)) as chunks:
+            async for said in chunks:
+                yield said
+
+    async def _go_on(self, conversation: "_Conversation", call_next: Answer) -> Chunks:
         turn = conversation.turn
         for number in range(ROUNDS + 1):
             tools = self._registry.tools(turn.is_admin) if turn.tools and number < ROUNDS else ()
@@ -168,6 +168,10 @@ def more_help(registry: Registry, language: str) -> str:
     return f"{_GAP}{say('plugins', language)}{_GAP}{guide}" if guide else ""
 
 
+async def _sentence(text: str) -> Chunks:
+    yield Text(text, Source.PLUGIN)
+
+
 def _hears_others(turn: Turn) -> bool:
     """Whether what others wrote may speak to the model: it lies in the prompt from the beginning."""
     return turn.hears_others or turn.reading != EMPTY
@@ -189,15 +193,18 @@ class _Conversation:
     async def round(self, call_next: Answer, asked: Turn) -> Chunks:
         """What the model says next; its calls are kept, and so is by whom it was said."""
         self.calls, self._is_round_begun = [], False
-        try:
-            async for chunk in self._heard(call_next, replace(asked, results=tuple(self._results))):
-                yield chunk
-        except TooLong:
-            if not (self._results and asked.history) or self._is_round_begun:
-                raise
-            # Results may be longer than the room that was left: what was said before makes way for them.
-            async for chunk in self._heard(call_next, replace(asked, results=tuple(self._results), history=())):
-                yield chunk
+        asked = replace(asked, results=tuple(self._results))
+        # Results may be longer than the room that was left: what was said before makes way for them.
+        tries = (asked, replace(asked, history=())) if self._results and asked.history else (asked,)
+        for one in tries:
+            try:
+                async with aclosing(self._heard(call_next, one)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+                return
+            except TooLong:
+                if one is tries[-1] or self._is_round_begun:
+                    raise
 
     async def _heard(self, call_next: Answer, asked: Turn) -> Chunks:
         async with aclosing(call_next(asked)) as chunks:

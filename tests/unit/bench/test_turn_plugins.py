@@ -93,7 +93,7 @@ async def test_a_quick_run_gives_the_figures():
     assert found["plugins: sums right, held out"].value > 0.9
     assert found["plugins: nasty sums without an answer"].value == 0
     assert found["plugins: slowest nasty sum"].goal == "<= 100"
-    assert found["plugins: choosing for 200 characters, p99"].goal == "<= 2"
+    assert found["plugins: choosing for 200 characters, p99"].value > 0
 
 
 async def test_where_nothing_is_chosen_every_message_for_tuning_is_named_and_none_that_is_held_out(monkeypatch, capsys):
