@@ -399,7 +399,9 @@ async def _purging(store: PostgresStore, kept_for: Retention) -> AsyncIterator[N
                 if expired := await store.expire(kept_for):
                     log.info("%d messages and answers were older than they are kept, and are forgotten", expired)
             except NotStored:
-                log.debug("finished rows could not be purged; the next round does it")
+                log.warning("what is kept no longer could not be purged; the next round does it")
+            except Exception as error:  # one bad round must not be the last one
+                log.error("what is kept no longer was not purged: %s", trace(error))
             await asyncio.sleep(_PURGE_SECONDS)
 
     purging = asyncio.create_task(purge(), name="purge")

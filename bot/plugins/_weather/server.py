@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from core.errors import Refused, Unavailable
 from core.plugin import Http
 
 M = TypeVar("M", bound=BaseModel)
@@ -148,8 +149,8 @@ class Server:
     async def _ask(self, http: Http, url: str, params: Mapping[str, str], shape: type[M]) -> M:
         try:
             answer = await http.get(url, params={**params, **({"apikey": self.key} if self.key else {})})
-        except Exception as error:  # of the way out, which says neither the key nor the place in it
-            raise Away(str(error) or type(error).__name__) from None
+        except (Refused, Unavailable) as error:  # which say neither the key nor the place in it
+            raise Away(str(error)) from None
         if answer.status != 200:
             raise Away(f"it answered with status {answer.status}")
         try:
