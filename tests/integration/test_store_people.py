@@ -9,7 +9,7 @@ import pytest
 
 from core.errors import LeaseLost, Unreadable
 from core.message import Author, CommandName, PartId
-from core.ports import CachedAnswer, Draft, Incident, Mark, State
+from core.ports import CachedAnswer, Claim, Draft, Incident, Mark, State
 from core.reading import ReadFile, Reading
 from core.store import Keys, PostgresStore, seal
 from core.store.database import conninfo
@@ -283,19 +283,25 @@ async def test_what_is_said_while_the_rows_go_stays(open_store: OpenStore, monke
     assert [getattr(item, "text", "") async for item in store.people.everything(ANN)] == ["new"]
 
 
+async def told_to_go(store: PostgresStore, claim: Claim) -> None:
+    """Returns once this running turn is marked to be erased."""
+    async with asyncio.timeout(5):
+        while True:
+            async with store.unit() as unit:
+                marks = await unit.inbox.renew([claim], LEASE)
+            if marks[claim.id] is not None:
+                assert marks[claim.id] is Mark.ERASE
+                return
+            await asyncio.sleep(0.01)
+
+
 async def test_a_turn_that_runs_is_told_to_stop_and_waited_for(open_store: OpenStore):
     here, there = await open_store(KEYS), await open_store(KEYS)
     await add(here, message("runs"))
     running = await claim(there)
     delivery = await begin(there, running)
     forgetting = asyncio.create_task(here.people.forget(ANN))
-    async with asyncio.timeout(5):
-        while True:
-            async with there.unit() as unit:
-                marks = await unit.inbox.renew([running], LEASE)
-            if marks.get(running.id):
-                break
-            await asyncio.sleep(0.01)
+    await told_to_go(there, running)
     assert not forgetting.done()
     await deliver(there, await finish(there, running, delivery, "stopped", State.STOPPED), PART)
     await forgetting
@@ -325,10 +331,8 @@ async def test_a_turn_that_is_being_claimed_just_now_is_told_to_stop(open_store:
         (claimed,) = await unit.inbox.claim("turn", owner="worker", doors=DOORS, limit=1, lease=LEASE)
         forgetting = asyncio.create_task(here.people.forget(ANN))
         await asyncio.wait({forgetting}, timeout=0.3)
-    async with asyncio.timeout(5):
-        async with there.unit() as unit:
-            assert await unit.inbox.renew([claimed], LEASE) == {claimed.id: Mark.ERASE}
-        await forgetting
+    await told_to_go(there, claimed)
+    await forgetting
 
 
 async def test_what_is_written_for_them_while_they_are_forgotten_goes_too(
@@ -364,13 +368,7 @@ async def test_somebody_else_who_has_an_answer_of_theirs_written_again_is_stoppe
     running = await claim(store)
     await begin(store, running, asker=ANN, replaces=hers)
     forgetting = asyncio.create_task(store.people.forget(ANN))
-    async with asyncio.timeout(5):
-        while True:
-            async with store.unit() as unit:
-                marks = await unit.inbox.renew([running], LEASE)
-            if marks[running.id]:
-                break
-            await asyncio.sleep(0.01)
+    await told_to_go(store, running)
     await forgetting
     async with store.unit() as unit:
         await unit.inbox.finish(running)  # which is Bob's, and not ended for him
