@@ -4,7 +4,9 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
+    Double,
     Identity,
     Index,
     Integer,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     func,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 metadata = MetaData(
     naming_convention={
@@ -73,6 +76,8 @@ Index(
     threads.c.asked_at.desc(),
     postgresql_where=threads.c.asked_at.is_not(None),
 )
+Index("threads_owner", threads.c.owner, postgresql_where=threads.c.asked_at.is_(None))
+Index("threads_asked_at_id", threads.c.asked_at, threads.c.id, postgresql_where=threads.c.asked_at.is_not(None))
 
 # Messages and replies are kept as long as their `workspace` (its blind index) says, counted from `said_at`; where it
 # is unknown, an earlier release has written them.
@@ -111,8 +116,12 @@ turns = Table(
     _moment("started_at"),
     _moment("first_text_at"),
     _moment("finished_at"),
+    Column("counted_on", Date),
+    Column("adapter", Text),
     postgresql_with=_ROOMY,
 )
+# It never changes: a turn that moves on writes no index.
+Index("turns_received_at", turns.c.received_at)
 
 # `question` is the message answered, `about` the sealed circumstances, `body` the sealed text once it is final, and
 # `reasoning` what was thought before it, sealed too, where anything was.
@@ -180,8 +189,13 @@ votes = Table(
 )
 Index("votes_reply_id_author", votes.c.reply_id, votes.c.author)
 Index("votes_author_reply_id", votes.c.author, votes.c.reply_id)
+Index("votes_seq", votes.c.seq, unique=True)
+Index("votes_model_seq", votes.c.model, votes.c.seq)
+Index("votes_down", votes.c.seq, postgresql_where=text("score <= 2"))
+Index("votes_sent_at", votes.c.sent_at)
 
-# What moderation found, sealed under the asker's key: `body` says what and where, `appeal` what they say to it.
+# What moderation found, sealed under the asker's key: `body` says what and where, `appeal` what they say to it, and
+# `ruling` what an operator found of that.
 incidents = Table(
     "incidents",
     metadata,
@@ -195,6 +209,8 @@ incidents = Table(
     _moment("appealed_at"),
     Column("body", LargeBinary, nullable=False),
     Column("appeal", LargeBinary),
+    _moment("ruled_at"),
+    Column("ruling", LargeBinary),
 )
 Index("incidents_seq", incidents.c.seq, unique=True)
 Index("incidents_reply_id", incidents.c.reply_id)
@@ -207,6 +223,9 @@ Index(
     postgresql_where=text("action = 'refuse'"),
 )
 Index("incidents_appealed", incidents.c.seq, postgresql_where=incidents.c.appealed_at.is_not(None))
+Index("incidents_action_seq", incidents.c.action, incidents.c.seq)
+Index("incidents_created_at", incidents.c.created_at)
+Index("incidents_unruled", incidents.c.seq, postgresql_where=text("appealed_at IS NOT NULL AND ruled_at IS NULL"))
 
 # Calls that wait for their asker's yes, one for each reply that asks. `seq` is the place of what was asked at intake,
 # `question` the message it answers, `body` the call, sealed under the asker's key, `taken_by` the event that says yes.
@@ -231,6 +250,7 @@ Index("asks_expires_at", asks.c.expires_at, postgresql_where=_is_waiting)
 Index("asks_taken_at", asks.c.taken_at, postgresql_where=asks.c.taken_at.is_not(None))
 
 # status: 0 waiting, 1 running, 2 done, 3 buried. The text of a message is in `messages`, of anything else in `payload`.
+# aside: why a waiting turn need not be looked at until something ends: 1 others of its thread, 2 others of its person.
 inbox = Table(
     "inbox",
     metadata,
@@ -251,6 +271,7 @@ inbox = Table(
     Column("reason", LargeBinary),
     _moment("created_at", nullable=False, server_default=func.now()),
     _moment("finished_at"),
+    Column("aside", SmallInteger),
     postgresql_with=_CHURNING,
 )
 _in_turn = inbox.c.lane == text("'turn'")
@@ -262,6 +283,10 @@ Index(
 Index("inbox_waiting", inbox.c.lane, inbox.c.id, postgresql_where=text("status = 0"))
 Index("inbox_running", inbox.c.id, postgresql_where=text("status = 1"))
 Index("inbox_author", inbox.c.author, postgresql_where=text("status <> 2"))
+Index("inbox_claimable", inbox.c.lane, inbox.c.id, postgresql_where=text("status = 0 AND aside IS NULL"))
+Index("inbox_running_author", inbox.c.author, postgresql_where=text("status = 1 AND lane = 'turn'"))
+Index("inbox_aside_author", inbox.c.author, inbox.c.id, postgresql_where=text("status = 0 AND aside = 2"))
+Index("inbox_aside_thread", inbox.c.thread, inbox.c.id, postgresql_where=text("status = 0 AND aside = 1"))
 
 # status: 0 to be delivered, 3 buried; a delivered row is deleted. `extras` is what a ready answer has besides its text,
 # sealed too, where it has anything: pictures are kept as long as they may have to be shown, and no history reads them.
@@ -288,12 +313,17 @@ Index("outbox_undelivered_thread", outbox.c.thread, outbox.c.inbox_id, postgresq
 Index("outbox_claimable", outbox.c.inbox_id, postgresql_where=text("status = 0 AND is_ready AND owner IS NULL"))
 Index("outbox_leased", outbox.c.inbox_id, postgresql_where=text("status = 0 AND owner IS NOT NULL"))
 
+# Sealed under the house's key, or under that of its `owner`: then it is a note that lasts until it expires.
 secrets = Table(
     "secrets",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("body", LargeBinary, nullable=False),
+    Column("owner", Uuid),
+    _moment("expires_at"),
 )
+Index("secrets_owner", secrets.c.owner, postgresql_where=secrets.c.owner.is_not(None))
+Index("secrets_expires_at", secrets.c.expires_at, postgresql_where=secrets.c.expires_at.is_not(None))
 
 # Answers kept for whoever asks the same. `key` is a blind index, `question` the message first asked;
 # `body` holds question and answer, `vector` what near hits are looked for by, both sealed under the asker's key.
@@ -346,3 +376,96 @@ audit = Table(
     Column("link", LargeBinary, nullable=False),
 )
 Index("audit_person_id", audit.c.person, audit.c.id, postgresql_where=audit.c.person.is_not(None))
+
+# Who may see the operator's pages. `id` is a blind index of the name; `body` holds name, roles and what the password is
+# checked with, sealed under the house's key: whoever can write here and has no key can make nobody an admin.
+admins = Table(
+    "admins",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("body", LargeBinary, nullable=False),
+)
+
+# Who is signed in. `id` is all that is kept of the token in the browser's cookie, `who` a blind index; sealed too.
+admin_sessions = Table(
+    "admin_sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("who", Uuid, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    _moment("seen_at", nullable=False, server_default=func.now()),
+    _moment("expires_at", nullable=False),
+)
+Index("admin_sessions_who", admin_sessions.c.who)
+Index("admin_sessions_expires_at", admin_sessions.c.expires_at)
+
+# Passwords that were tried, by blind indexes of who was named and from where; nothing more is tried before `free_at`.
+admin_tries = Table(
+    "admin_tries",
+    metadata,
+    Column("key", Uuid, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    _moment("tried_at", nullable=False),
+    _moment("free_at", nullable=False),
+)
+Index("admin_tries_tried_at", admin_tries.c.tried_at)
+
+# What the house had to do, summed up once a step of so many minutes is over: a week of turns, or an hour of a busy
+# house, is too much to be counted for a page. Nobody is in it, so it stays when a person goes.
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("minutes", SmallInteger, primary_key=True, autoincrement=False),
+    _moment("at", primary_key=True),
+    Column("adapter", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("model", Text, primary_key=True),
+    Column("turns", BigInteger, nullable=False),
+    Column("prompt_tokens", BigInteger, nullable=False),
+    Column("completion_tokens", BigInteger, nullable=False),
+    Column("firsts", BigInteger, nullable=False),
+    Column("first_seconds", Double, nullable=False),
+    Column("wholes", BigInteger, nullable=False),
+    Column("whole_seconds", Double, nullable=False),
+)
+
+# Which steps were summed up. Percentiles can't be added to each other: each step has its own. One with turns that go on
+# `is_settled` only when they have ended, and until then it is summed up again and again.
+tally_steps = Table(
+    "tally_steps",
+    metadata,
+    Column("minutes", SmallInteger, primary_key=True, autoincrement=False),
+    _moment("at", primary_key=True),
+    Column("first", ARRAY(Double)),
+    Column("whole", ARRAY(Double)),
+    Column("is_settled", Boolean, nullable=False),
+)
+Index(
+    "tally_steps_unsettled",
+    tally_steps.c.minutes,
+    tally_steps.c.at,
+    postgresql_where=text("NOT is_settled"),
+)
+
+# What a person has asked and been answered on one day (of UTC) in one workspace: counts, by blind indexes alone.
+consumption = Table(
+    "consumption",
+    metadata,
+    Column("person", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("workspace", Uuid, primary_key=True),
+    Column("messages", Integer, nullable=False, server_default="0"),
+    Column("tokens", BigInteger, nullable=False, server_default="0"),
+    postgresql_with=_ROOMY,
+)
+Index("consumption_day_workspace", consumption.c.day, consumption.c.workspace)
+
+# For whom the limits of a day do not hold for a while; `body` says who that is, sealed under their key.
+lifted = Table(
+    "lifted",
+    metadata,
+    Column("person", Uuid, primary_key=True),
+    _moment("until", nullable=False),
+    Column("body", LargeBinary, nullable=False),
+)
+Index("lifted_until", lifted.c.until)

@@ -6,7 +6,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from core.errors import NotStored
+from core.errors import Misconfigured, NotStored
 from core.store import schema
 from core.store.database import conninfo
 from tests.postgres import database
@@ -28,7 +28,7 @@ def test_an_empty_database_is_brought_to_the_newest_shape_once(empty: str):
     heard: list[str] = []
     assert schema.current(empty) == ""
     schema.upgrade_now(empty, heard.append)
-    assert schema.current(empty) == schema.head() == "0008"
+    assert schema.current(empty) == schema.head() == "0012"
     assert heard == [
         "The first tables: what is said, answered, rated, queued and sealed.",
         "What was thought before an answer, kept beside it.",
@@ -38,9 +38,13 @@ def test_an_empty_database_is_brought_to_the_newest_shape_once(empty: str):
         "Answers kept for whoever asks the same.",
         "Calls that wait for their asker's yes.",
         "What is kept is found by whose it is and how old it is, and what is done with it is written down.",
+        "How much each person asks in a day, what was lifted for them, and who waits because they have enough running.",
+        "Who may see the operator's pages, and their sessions.",
+        "What the operator's pages are read by: figures that were summed up, appeals that were ruled on, and indexes.",
+        "What a door notes of a person is found by whose it is and how long it is kept.",
     ]
     schema.upgrade_now(empty, heard.append)
-    assert len(heard) == 8
+    assert len(heard) == 12
 
 
 def test_migrations_say_what_the_tables_say(empty: str):
@@ -153,3 +157,56 @@ def test_a_database_that_is_away_is_told_without_its_password():
     with pytest.raises(NotStored) as caught:
         schema.upgrade_now("postgresql://user:canary@127.0.0.1:1/none")
     assert "canary" not in str(caught.value)
+
+
+def of_a_later_release(url: str, *, serves: str) -> None:
+    """As if a release had migrated it whose revision this one does not know."""
+    schema.upgrade_now(url)
+    with psycopg.connect(conninfo(url)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9998'")
+        said = f"COMMENT ON TABLE alembic_version IS 'parley: serves releases with schema {serves} and later'"
+        connection.execute(said.encode())
+
+
+def test_a_release_starts_again_on_the_schema_of_the_next_one(empty: str, caplog):
+    of_a_later_release(empty, serves=schema.head())
+    schema.upgrade_now(empty)
+    assert schema.current(empty) == "9998"
+    assert schema.suits(empty)
+    assert "9998" in caplog.text
+    assert "serves this one" in caplog.text
+
+
+@pytest.mark.parametrize("said", ["9997", ""])
+def test_a_schema_that_does_not_serve_this_release_is_refused_in_a_sentence(empty: str, said: str):
+    of_a_later_release(empty, serves=said)
+    assert not schema.suits(empty)
+    with pytest.raises(Misconfigured, match="9998 of a later release"):
+        schema.upgrade_now(empty)
+    assert schema.current(empty) == "9998"
+
+
+def test_a_database_says_from_which_schema_on_it_serves(empty: str):
+    schema.upgrade_now(empty)
+    schema.upgrade_now(empty)
+    with psycopg.connect(conninfo(empty)) as connection:
+        ((said,),) = connection.execute("SELECT obj_description('alembic_version'::regclass, 'pg_class')").fetchall()
+    assert said == f"parley: serves releases with schema {schema.previous()[1]} and later"
+    assert schema.previous()[1] < schema.head()
+
+
+@pytest.mark.parametrize(("release", "held", "wanted"), [("0008", "turns", "inbox"), ("0010", "incidents", "turns")])
+def test_a_table_that_is_waited_for_keeps_no_other_closed(empty: str, release: str, held: str, wanted: str):
+    """Whoever serves has the one and goes on to the other: of a circle the database would end either."""
+    schema.upgrade_now(empty)
+    schema.downgrade_now(empty, release)
+    with ThreadPoolExecutor(1) as other:
+        with psycopg.connect(conninfo(empty)) as serving, psycopg.connect(conninfo(empty), autocommit=True) as looking:
+            serving.execute(f"LOCK TABLE {held} IN ROW EXCLUSIVE MODE".encode())
+            upgrading = other.submit(schema.upgrade_now, empty)
+            while not looking.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+                assert not upgrading.done()
+            serving.execute("SET LOCAL lock_timeout = '500ms'")
+            serving.execute(f"LOCK TABLE {wanted} IN ROW EXCLUSIVE MODE".encode())
+        upgrading.result()
+    assert schema.current(empty) == schema.head()
