@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from core.extras import Placed
 from core.message import (
@@ -333,7 +333,8 @@ class Claim:
 class Backlog:
     """What is left to do in one lane: `unfinished` rows, and the `age` of the oldest one that is worked on by nobody.
 
-    One that waits for an earlier of its own thread does not count for the age, which is zero where none waits.
+    One that waits for an earlier of its own thread, or because its person has enough running, does not count for the
+    age, which is zero where none waits.
     """
 
     lane: str
@@ -349,9 +350,20 @@ class Inbox(Protocol):
         ...
 
     async def claim(
-        self, lane: str, *, owner: str, doors: Collection[str], limit: int, lease: timedelta
+        self,
+        lane: str,
+        *,
+        owner: str,
+        doors: Collection[str],
+        limit: int,
+        lease: timedelta,
+        per_person: int | None = None,
     ) -> tuple[Claim, ...]:
-        """Leases up to `limit` rows, in the turn lane heads of threads only, for these adapters only."""
+        """Leases up to `limit` rows, in the turn lane heads of threads only, for these adapters only.
+
+        There nobody has more than `per_person` running, in all processes: others go first, however much one has asked.
+        Where many of one person's were passed over, those behind them may be left for the next claim: a signal says so.
+        """
         ...
 
     async def renew(self, claims: Collection[Claim], lease: timedelta) -> Mapping[int, Mark | None]:
@@ -375,6 +387,13 @@ class Inbox(Protocol):
 
     async def reap(self) -> int:
         """Gives rows with an expired lease back, each a failure; how many."""
+        ...
+
+    async def call(self, *, per_person: int | None = None) -> int:
+        """Lets those be claimed who waited for others of their thread or person and need no longer; how many.
+
+        The end of a turn does so by itself, for whoever is next.
+        """
         ...
 
     async def mark(
@@ -418,6 +437,10 @@ class Outbox(Protocol):
         ...
 
     async def is_head(self, reply_id: ReplyId) -> bool: ...
+
+    async def forsake(self, claim: Claim) -> None:
+        """Takes back the row of an earlier try that is not ready: nothing is said, and the next may be."""
+        ...
 
     async def ready(self, delivery: Delivery, *, keep: bool, extras: Sequence[Placed] = ()) -> None:
         """The reply's text is final. With `keep` the owner goes on delivering, else anyone may. Raises LeaseLost.
@@ -698,11 +721,22 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruling:
+    """What an operator found of an appeal: whether the person `is_right`, with a `note` for other operators."""
+
+    at: datetime
+    by: str
+    is_right: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Appeal:
     """Somebody says that they were wrongly refused; `comment` is what they say to it, "" where nothing."""
 
     at: datetime
     comment: str = ""
+    ruling: Ruling | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -732,10 +766,20 @@ class Incidents(Protocol):
         """
         ...
 
-    async def newest(self, *, limit: int, before: int | None = None, appealed: bool = False) -> tuple[Kept, ...]:
-        """Newest first and older than cursor `before`, on wish those that were appealed against alone.
+    async def newest(
+        self, *, limit: int, before: int | None = None, appealed: bool = False, unruled: bool = False, action: str = ""
+    ) -> tuple[Kept, ...]:
+        """Newest first and older than cursor `before`, on wish those of one `action` alone.
 
-        Those that can no longer be opened are left out.
+        Or those that were `appealed` against, or of these the ones that are still `unruled`. Those that can no longer
+        be opened are left out.
+        """
+        ...
+
+    async def rule(self, cursor: int, *, by: str, is_right: bool, note: str = "") -> bool:
+        """An operator answers an appeal; a later ruling takes the place of an earlier one.
+
+        False where nobody appealed there. The person is not told.
         """
         ...
 
@@ -775,6 +819,45 @@ class Asks(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Consumption:
+    """What was asked and answered in a day (of UTC): questions, and tokens read and written for them."""
+
+    messages: int = 0
+    tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where somebody stands today; `workspace` is what all have used there, nothing where that was not asked for.
+
+    `is_lifted` where no limit of a day holds for them; `is_counted` where this very turn was counted before. All begins
+    anew once `frees_in` has passed.
+    """
+
+    person: Consumption
+    workspace: Consumption
+    is_lifted: bool
+    is_counted: bool
+    frees_in: timedelta
+
+
+class Meter(Protocol):
+    """What each person asks in a day, and in which workspace. Counts alone, which stay when somebody is forgotten."""
+
+    async def standing(self, claim: Claim, person: Author, thread: ThreadId, *, workspace: bool) -> Standing:
+        """Before the claim's turn is counted; what the whole workspace has used takes longer to find out."""
+        ...
+
+    async def count(self, claim: Claim, person: Author, thread: ThreadId) -> None:
+        """One question more, once for each turn that was begun, however often it is begun again."""
+        ...
+
+    async def spend(self, person: Author, thread: ThreadId, tokens: int) -> None:
+        """Adds to today's tokens. In the unit that ends the turn, so that it is done once."""
+        ...
+
+
 class Unit(Protocol):
     """One transaction over everything that is stored."""
 
@@ -796,6 +879,8 @@ class Unit(Protocol):
     def incidents(self) -> Incidents: ...
     @property
     def asks(self) -> Asks: ...
+    @property
+    def meter(self) -> Meter: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -898,6 +983,246 @@ class Archive(Protocol):
         ...
 
 
+class Window(StrEnum):
+    """How far back load is shown. Each is cut into steps: minutes, five of them, or hours."""
+
+    HOUR = "hour"
+    DAY = "day"
+    WEEK = "week"
+
+    @property
+    def length(self) -> timedelta:
+        return {Window.HOUR: timedelta(hours=1), Window.DAY: timedelta(days=1), Window.WEEK: timedelta(days=7)}[self]
+
+    @property
+    def step(self) -> timedelta:
+        return {Window.HOUR: timedelta(minutes=1), Window.DAY: timedelta(minutes=5), Window.WEEK: timedelta(hours=1)}[
+            self
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Seconds that something took: half of the times at most `median`, and so on."""
+
+    median: float
+    p95: float
+    p99: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What was asked from `at` on for one step of a window, and what became of it by now.
+
+    `turns` counts by adapter ("" where it is unknown) and state. `first` is the time from the event's intake to its
+    first visible text, `whole` to the end of the answer, both of turns that were answered; None where none was.
+    """
+
+    at: datetime
+    turns: Mapping[tuple[str, State], int] = field(default_factory=dict)
+    first: Spread | None = None
+    whole: Spread | None = None
+    usage: Usage = NO_USAGE
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLoad:
+    """What one model did in a window: its answers, and the mean of the seconds to their first text and their end.
+
+    Of the votes cast in the window (the newest 20,000 of all), `up` are of 4 or 5, `down` of 1 or 2; `score` is their
+    mean. "" is no model: the house, a plugin, moderation.
+    """
+
+    model: str
+    answers: int = 0
+    usage: Usage = NO_USAGE
+    first: float | None = None
+    whole: float | None = None
+    votes: int = 0
+    up: int = 0
+    down: int = 0
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What the house had to do: every step of the window, oldest first, and its models, the busiest first."""
+
+    window: Window
+    steps: tuple[Step, ...]
+    models: tuple[ModelLoad, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What one door has in one lane now: rows that run and that wait, and the age of the oldest of those that wait."""
+
+    adapter: str
+    lane: str
+    running: int = 0
+    waiting: int = 0
+    oldest: timedelta = timedelta(0)
+
+
+class Legible(StrEnum):
+    """Whether words can be shown: `erased` where their author took them back, `lost` where they open to nobody."""
+
+    YES = "yes"
+    ERASED = "erased"
+    LOST = "lost"
+
+
+_Line = TypeVar("_Line")
+
+
+@dataclass(frozen=True)
+class Lines(Generic[_Line]):
+    """A page of a list, newest first. `next` is the `before` of the page after it, "" where there is none."""
+
+    lines: tuple[_Line, ...] = ()
+    next: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """A thread as it looks from outside, without a word of it. `id` opens it, and tells nothing.
+
+    `questions` are counted up to QUESTIONS_COUNTED, `models` are those of the latest answers, the newest first;
+    `state` is that of the newest answer, None while the last question waits.
+    """
+
+    id: str
+    asked_at: datetime
+    adapter: str = ""
+    questions: int = 0
+    state: State | None = None
+    models: tuple[str, ...] = ()
+
+
+QUESTIONS_COUNTED = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer as its reader sees it; `turn` says when, by which model and at what cost, None before it began.
+
+    An answer that is no longer `legible` has no `text`. `finds` are without those that can no longer be opened.
+    """
+
+    reply_id: ReplyId
+    text: str = ""
+    legible: Legible = Legible.YES
+    turn: TurnFacts | None = None
+    verdict: str = ""
+    finds: tuple[Incident, ...] = ()
+    votes: tuple[Vote, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One question of an opened thread with all its answers, the earliest first.
+
+    One that is not `legible` has no `text`; one that is lost has no `asker` either.
+    """
+
+    message_id: str
+    text: str
+    at: datetime
+    asker: Author | None = None
+    legible: Legible = Legible.YES
+    answers: tuple[Answered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What one person's votes on one answer come to, with what was asked and answered. `talk` opens the thread.
+
+    What is not legible has no words: `question` and `answer` each by its own mark; only a legible question has an
+    `asker`. `score` is None where it was taken back and a word was left.
+    """
+
+    reply_id: ReplyId
+    at: datetime
+    score: int | None
+    reason: str
+    comment: str
+    model: str
+    talk: str
+    rater: Author
+    question: str = ""
+    question_legible: Legible = Legible.YES
+    answer: str = ""
+    answer_legible: Legible = Legible.YES
+    asker: Author | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opinion:
+    """What was thought of one model's answers on one day (UTC): votes in all, of 4 or 5, and of 1 or 2."""
+
+    day: date
+    model: str
+    votes: int
+    up: int
+    down: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """How often moderation took an action on one day (UTC), and how many of these were appealed against."""
+
+    day: date
+    action: str
+    count: int
+    appealed: int = 0
+
+
+class Overview(Protocol):
+    """The house from above, for its operators. Figures may be a minute old; everything raises NotStored.
+
+    Of a person's words only `open` and `ratings` tell, for whoever may read them. A `before` that no page gave begins
+    at the newest.
+    """
+
+    async def load(self, window: Window) -> Load:
+        """What was asked in the window, which ends with the running step."""
+        ...
+
+    async def queues(self) -> tuple[Queue, ...]:
+        """What runs and waits now, by adapter and lane; nothing of those that have nothing to do."""
+        ...
+
+    async def talks(self, *, limit: int, before: str = "") -> Lines[Talk]:
+        """The threads of all people, the one with the newest question first."""
+        ...
+
+    async def open(self, talk: str, *, limit: int, before: str = "") -> Lines[Asked]:
+        """What was said in a thread, newest first; nothing where there is no such thread.
+
+        What was erased or can no longer be opened is marked so, and shown without words.
+        """
+        ...
+
+    async def ratings(self, *, limit: int, before: str = "", is_down: bool = False, model: str = "") -> Lines[Rated]:
+        """What people think of answers, newest first, each person once for each answer.
+
+        On wish 1s and 2s alone, or one model's; a page may have fewer than `limit`, also where there is a next one.
+        Votes that can no longer be opened are left out.
+        """
+        ...
+
+    async def opinions(self, days: int) -> tuple[Opinion, ...]:
+        """The latest scores people gave in these days, the running one included, oldest first.
+
+        A vote that was taken back does not count; neither does what is older than the newest 50,000.
+        """
+        ...
+
+    async def found(self, days: int) -> tuple[Found, ...]:
+        """What moderation did in these days, the running one included, oldest first: its newest 100,000 incidents."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """One line of the audit log. `by` says who did it; a person stands in `details` by an index nobody can read."""
@@ -917,9 +1242,9 @@ class Audit(Protocol):
         ...
 
     async def newest(
-        self, *, limit: int, before: int | None = None, person: Author | None = None
+        self, *, limit: int, before: int | None = None, person: Author | None = None, actions: Collection[str] = ()
     ) -> tuple[Recorded, ...]:
-        """Newest first and older than number `before`, on wish those about one person alone."""
+        """Newest first and older than number `before`, on wish those about one person, or of some `actions`, alone."""
         ...
 
 
@@ -953,12 +1278,196 @@ class People(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """One who was let in on the command line. `password` is what theirs is checked with, and never the password."""
+
+    name: str
+    roles: frozenset[str]
+    password: str = field(repr=False)
+    made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """Somebody who is signed in to the operator's pages.
+
+    `origin` says who vouches for them, "local" or "oidc", and `subject` is what they are known by there. `grant` names
+    the terms they were let in on: where those are others by now, they sign in again.
+    """
+
+    name: str
+    roles: frozenset[str]
+    subject: str
+    origin: str
+    began_at: datetime
+    expires_at: datetime
+    grant: str = ""
+    seen_at: datetime | None = None
+
+    @property
+    def by(self) -> str:
+        """How the audit log calls them."""
+        return f"admin {self.name} ({self.origin})"
+
+
+@dataclass(frozen=True, slots=True)
+class Brake:
+    """So many failures under a `key` are `free`; each one more doubles the next wait, up to the `longest`."""
+
+    key: str
+    free: int
+    longest: timedelta
+
+
+class Admins(Protocol):
+    """Who may see the operator's pages, who does, and who tries to. Names are told apart without their case.
+
+    Each change and each session stands in the audit log, written with it or not at all.
+    """
+
+    async def add(self, name: str, *, roles: Collection[str], password: str, by: str) -> None:
+        """Raises Refused where the name is taken."""
+        ...
+
+    async def named(self, name: str) -> Admin | None: ...
+
+    async def all(self) -> tuple[Admin, ...]:
+        """By name."""
+        ...
+
+    async def change(
+        self, name: str, *, by: str, roles: Collection[str] | None = None, password: str | None = None
+    ) -> int:
+        """Ends their sessions; how many. Raises NotFound."""
+        ...
+
+    async def remove(self, name: str, *, by: str) -> int:
+        """With their sessions; how many. Raises NotFound."""
+        ...
+
+    async def begin(self, token: str, session: SignedIn, *, password: str | None = None) -> None:
+        """Whoever shows this token from here on is them; it can't be read from what is kept.
+
+        For a local one: raises NotFound where `password`, or their roles, are not what is kept of them any more.
+        """
+        ...
+
+    async def session(self, token: str, *, idle: timedelta) -> SignedIn | None:
+        """Who shows this token, and was seen within `idle`; seen now."""
+        ...
+
+    async def end(self, token: str) -> None: ...
+
+    async def end_all(self, name: str, *, by: str) -> int:
+        """Signs everybody of this name out, whoever vouched for them; how many sessions."""
+        ...
+
+    async def sessions(self) -> tuple[SignedIn, ...]:
+        """Those that are not over, the one that lasts longest first."""
+        ...
+
+    async def attempt(self, brakes: Collection[Brake]) -> timedelta:
+        """Counts a failure under each key, before it is known for one, and returns zero.
+
+        Where one of them has to wait still: how long, and nothing is counted. The same for every process of the house;
+        what lies a day back counts no more.
+        """
+        ...
+
+    async def forgive(self, keys: Sequence[str]) -> None:
+        """It was no failure after all, nor count those before it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """What one person has used today, and until when the limits are lifted for them; nobody may know any more who.
+
+    `id` is what stands for them in the audit log, and tells nobody who they are.
+    """
+
+    person: Author | None
+    used: Consumption
+    lifted_until: datetime | None = None
+    id: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """What so many persons of a workspace have used today; `name` is ADAPTER:ID, "" where nobody knows any more."""
+
+    name: str
+    used: Consumption
+    persons: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """For whom no limit of a day holds, and until when; None where they were forgotten. `id` as a Consumer's."""
+
+    person: Author | None
+    until: datetime
+    id: str = field(default="", compare=False)
+
+
+class Quotas(Protocol):
+    """What an operator sees and changes of the limits."""
+
+    async def of(self, person: Author) -> Consumer:
+        """What they have used today."""
+        ...
+
+    async def persons(self, *, limit: int) -> tuple[Consumer, ...]:
+        """Who has asked today, those first who asked most."""
+        ...
+
+    async def workspaces(self, *, limit: int) -> tuple[Neighbourhood, ...]:
+        """Where it was asked, most first."""
+        ...
+
+    async def lift(self, person: Author, *, until: datetime | None = None, by: str) -> datetime:
+        """From here on no limit of a day holds for them, nor that of their workspace, until then or the day's end.
+
+        In place of an earlier one. The audit log keeps it, and who did it.
+        """
+        ...
+
+    async def restore(self, person: Author, *, by: str) -> bool:
+        """The limits hold for them again; False where they did."""
+        ...
+
+    async def lifted(self, *, limit: int) -> tuple[Lifted, ...]:
+        """For whom they are lifted, who is next to be limited again first."""
+        ...
+
+
 class Secrets(Protocol):
     """Sealed values by name: tokens that adapters must keep."""
 
     async def get(self, name: str) -> bytes | None: ...
 
     async def put(self, name: str, value: bytes) -> None: ...
+
+    async def delete(self, name: str) -> None: ...
+
+
+class Notes(Protocol):
+    """What a door remembers of a person for a while, by name: sealed under their key, it goes when they are forgotten.
+
+    Its names are those of `Secrets`.
+    """
+
+    async def get(self, name: str) -> bytes | None:
+        """None also where its time is over, or it can no longer be opened."""
+        ...
+
+    async def put(self, name: str, value: bytes, *, about: Author | ReplyId, lifetime: timedelta) -> None:
+        """Keeps it about a person, or about whoever asked for a reply, also one that is not begun.
+
+        Of a reply that is gone nothing is kept.
+        """
+        ...
 
     async def delete(self, name: str) -> None: ...
 
@@ -1009,9 +1518,17 @@ class Store(Protocol):
     @property
     def secrets(self) -> Secrets: ...
     @property
+    def notes(self) -> Notes: ...
+    @property
     def people(self) -> People: ...
     @property
     def audit(self) -> Audit: ...
+    @property
+    def quotas(self) -> Quotas: ...
+    @property
+    def admins(self) -> Admins: ...
+    @property
+    def overview(self) -> Overview: ...
 
     def unit(self, *, autocommit: bool = False) -> AbstractAsyncContextManager[Unit]:
         """With `autocommit` what is read or claimed is committed at once: cheaper for a unit of a single call."""

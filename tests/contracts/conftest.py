@@ -1,6 +1,7 @@
 """The store as its contract sees it: in memory and over PostgreSQL, both held to the same sentences."""
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 
 import pytest
 
@@ -16,7 +17,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncGenerator[Store, None]:
         yield MemoryStore()
         return
     with database() as url:
-        postgres = PostgresStore(url, Keys.generate(), pool_size=4)
+        postgres = PostgresStore(url, Keys.generate(), pool_size=4, fresh_for=timedelta(0))
         await postgres.start()
         try:
             yield postgres

@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from core.commands import as_edited, question_in
+from core.commands import as_edited, is_farewell, question_in
 from core.errors import LeaseLost, NotFound, NotStored
 from core.extras import Placed
 from core.message import (
@@ -39,6 +39,8 @@ from core.ports import (
     CachedAnswer,
     Claim,
     Confirmed,
+    Consumer,
+    Consumption,
     Delivery,
     Draft,
     Entry,
@@ -46,12 +48,16 @@ from core.ports import (
     Forgotten,
     Incident,
     Kept,
+    Lifted,
     Mark,
+    Neighbourhood,
     Receipt,
     Recorded,
+    Ruling,
     Shelved,
     Signal,
     SignalKind,
+    Standing,
     State,
     ThreadFacts,
     ThreadSummary,
@@ -60,6 +66,8 @@ from core.ports import (
 )
 from core.reading import EMPTY, Reading
 from core.turn import Pending
+from tests.fakes.admins import MemoryAdmins
+from tests.fakes.overview import MemoryOverview
 
 ANSWERED = (State.DONE, State.DELIVERING, State.STOPPED, State.ASKED)
 WAITING, RUNNING, DONE, BURIED = range(4)
@@ -92,6 +100,7 @@ class InboxRow:
     lease_until: datetime | None = None
     mark: Mark | None = None
     failures: int = 0
+    is_aside: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,9 @@ class Tables:
     cached_uses: dict[ReplyId, str] = field(default_factory=dict)
     cached_blocks: dict[str, datetime] = field(default_factory=dict)
     asks: dict[ReplyId, AskRow] = field(default_factory=dict)
+    consumption: dict[tuple[str, date, str], Consumption] = field(default_factory=dict)
+    counted: dict[ReplyId, date] = field(default_factory=dict)
+    lifted: dict[str, Lifted] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         return Tables(**{table.name: dict(getattr(self, table.name)) for table in fields(self)})
@@ -257,15 +269,35 @@ class MemoryInbox(Room):
         self._tables.threads[key] = replace(thread, owner=thread.owner or event.author.key, asked_at=asked_at)
 
     async def claim(
-        self, lane: str, *, owner: str, doors: Collection[str], limit: int, lease: timedelta
+        self,
+        lane: str,
+        *,
+        owner: str,
+        doors: Collection[str],
+        limit: int,
+        lease: timedelta,
+        per_person: int | None = None,
     ) -> tuple[Claim, ...]:
         rows = [
             row
             for _, row in sorted(self._tables.inbox.items())
             if row.status == WAITING and row.lane == lane and row.available_at <= now() and row.adapter in doors
         ]
-        heads = [row for row in rows if lane == "control" or self._is_head(row)]
-        return tuple(self._lease(row, owner, lease) for row in heads[:limit])
+        heads = (row for row in rows if lane == "control" or self._is_head(row))
+        claims: list[Claim] = []
+        for row in heads:
+            is_seated = lane == "control" or per_person is None or self._running(row.author) < per_person
+            if is_seated and len(claims) < limit:
+                claims.append(self._lease(row, owner, lease))
+            self._tables.inbox[row.id] = replace(self._tables.inbox[row.id], is_aside=not is_seated)
+        return tuple(claims)
+
+    def _running(self, author: str) -> int:
+        rows = self._tables.inbox.values()
+        return sum(row.author == author and row.status == RUNNING and row.lane == "turn" for row in rows)
+
+    async def call(self, *, per_person: int | None = None) -> int:
+        return 0  # every claim looks at all
 
     def _is_head(self, row: InboxRow) -> bool:
         return not any(
@@ -385,7 +417,8 @@ class MemoryInbox(Room):
 
     def _backlog(self, lane: str) -> Backlog:
         rows = [row for row in self._tables.inbox.values() if row.lane == lane and row.status in (WAITING, RUNNING)]
-        heads = [row for row in rows if row.status == WAITING and (lane == "control" or self._is_head(row))]
+        waiting = [row for row in rows if row.status == WAITING and not row.is_aside]
+        heads = [row for row in waiting if lane == "control" or self._is_head(row)]
         return Backlog(lane, len(rows), now() - heads[0].created_at if heads else timedelta(0))
 
 
@@ -427,6 +460,11 @@ class MemoryOutbox(Room):
     async def is_head(self, reply_id: ReplyId) -> bool:
         row = self._tables.outbox.get(reply_id)
         return row is not None and not row.is_buried and self._is_head(row)
+
+    async def forsake(self, claim: Claim) -> None:
+        row = self._tables.outbox.get(claim.reply_id)
+        if row is not None and not row.is_ready:
+            del self._tables.outbox[claim.reply_id]
 
     def _held(self, delivery: Delivery) -> OutboxRow:
         row = self._tables.outbox.get(delivery.reply.id)
@@ -810,13 +848,25 @@ class MemoryIncidents(Room):
             self._tables.incidents[key] = replace(kept, appeal=replace(earlier, comment=comment or earlier.comment))
         return bool(refusals)
 
-    async def newest(self, *, limit: int, before: int | None = None, appealed: bool = False) -> tuple[Kept, ...]:
+    async def newest(
+        self, *, limit: int, before: int | None = None, appealed: bool = False, unruled: bool = False, action: str = ""
+    ) -> tuple[Kept, ...]:
         found = [
             kept
             for kept in self._tables.incidents.values()
-            if (before is None or kept.cursor < before) and (kept.appeal or not appealed)
+            if (before is None or kept.cursor < before) and action in ("", kept.incident.action)
+            if kept.appeal or not (appealed or unruled)
+            if not (unruled and kept.appeal and kept.appeal.ruling)
         ]
         return tuple(sorted(found, key=lambda kept: kept.cursor, reverse=True)[:limit])
+
+    async def rule(self, cursor: int, *, by: str, is_right: bool, note: str = "") -> bool:
+        for key, kept in self._tables.incidents.items():
+            if kept.cursor == cursor and kept.appeal:
+                appeal = replace(kept.appeal, ruling=Ruling(now(), by, is_right, note))
+                self._tables.incidents[key] = replace(kept, appeal=appeal)
+                return True
+        return False
 
 
 class MemoryAsks(Room):
@@ -863,6 +913,110 @@ class MemoryAsks(Room):
         return Confirmed(ask.call)
 
 
+class MemoryMeter(Room):
+    async def standing(self, claim: Claim, person: Author, thread: ThreadId, *, workspace: bool) -> Standing:
+        place, until = workspace_of(thread), self._tables.lifted.get(person.key)
+        return Standing(
+            used_today(self._tables, lambda whose, _: whose == person.key),
+            used_today(self._tables, lambda _, where: workspace and where == place),
+            until is not None and until.until > now(),
+            claim.reply_id in self._tables.counted,
+            midnight() - now(),
+        )
+
+    async def count(self, claim: Claim, person: Author, thread: ThreadId) -> None:
+        if claim.reply_id not in self._tables.counted:
+            self._tables.counted[claim.reply_id] = now().date()
+            self._add(person, thread, Consumption(1, 0))
+
+    async def spend(self, person: Author, thread: ThreadId, tokens: int) -> None:
+        self._add(person, thread, Consumption(0, tokens))
+
+    def _add(self, person: Author, thread: ThreadId, more: Consumption) -> None:
+        key = (person.key, now().date(), workspace_of(thread))
+        self._tables.consumption[key] = summed([more, self._tables.consumption.get(key, Consumption())])
+
+
+def workspace_of(thread: ThreadId) -> str:
+    return f"{thread.adapter}:{thread.workspace}"
+
+
+def midnight() -> datetime:
+    return datetime.combine(now().date() + timedelta(days=1), datetime.min.time(), UTC)
+
+
+def summed(parts: Iterable[Consumption]) -> Consumption:
+    parts = list(parts)
+    return Consumption(sum(part.messages for part in parts), sum(part.tokens for part in parts))
+
+
+def used_today(tables: Tables, is_meant: Callable[[str, str], bool]) -> Consumption:
+    """Of the persons and workspaces that are meant."""
+    rows = tables.consumption.items()
+    return summed(used for (whose, day, where), used in rows if day == now().date() and is_meant(whose, where))
+
+
+class MemoryQuotas:
+    def __init__(self, store: "MemoryStore") -> None:
+        self._store = store
+
+    async def of(self, person: Author) -> Consumer:
+        self._store.must_be_up()
+        return replace(self._consumer(person.key), person=person)
+
+    def _consumer(self, key: str) -> Consumer:
+        tables = self._store.tables
+        row = tables.lifted.get(key)
+        until = row.until if row and row.until > now() else None
+        used = used_today(tables, lambda whose, _: whose == key)
+        return Consumer(self._named(key), used, until, reply_id("person", key))
+
+    def _named(self, key: str) -> Author | None:
+        said = [row for row in self._store.tables.messages.values() if row.message.author.key == key]
+        newest = max((row for row in said if not row.is_erased), key=lambda row: row.seq, default=None)
+        return newest.message.author if newest else None
+
+    async def persons(self, *, limit: int) -> tuple[Consumer, ...]:
+        self._store.must_be_up()
+        keys = {whose for whose, day, _ in self._store.tables.consumption if day == now().date()}
+        found = [self._consumer(key) for key in keys]
+        return tuple(sorted(found, key=lambda one: (-one.used.messages, -one.used.tokens))[:limit])
+
+    async def workspaces(self, *, limit: int) -> tuple[Neighbourhood, ...]:
+        self._store.must_be_up()
+        today = [(whose, where) for whose, day, where in self._store.tables.consumption if day == now().date()]
+        found = [self._neighbourhood(place, today) for place in {where for _, where in today}]
+        return tuple(sorted(found, key=lambda one: (-one.used.messages, -one.used.tokens))[:limit])
+
+    def _neighbourhood(self, place: str, today: Sequence[tuple[str, str]]) -> Neighbourhood:
+        tables = self._store.tables
+        said = (row for row in tables.messages.values() if not row.is_erased)
+        is_known = any(workspace_of(row.message.thread) == place for row in said)
+        used = used_today(tables, lambda _, where: where == place)
+        return Neighbourhood(place if is_known else "", used, sum(where == place for _, where in today))
+
+    async def lift(self, person: Author, *, until: datetime | None = None, by: str) -> datetime:
+        end = until or midnight()
+        async with self._store.unit() as unit:
+            index = reply_id("person", person.key)
+            unit.tables.lifted[person.key] = Lifted(Author.parse(person.key), end, index)
+        await self._store.audit.record("lift", by=by, person=person, until=end.isoformat())
+        return end
+
+    async def restore(self, person: Author, *, by: str) -> bool:
+        async with self._store.unit() as unit:
+            row = unit.tables.lifted.pop(person.key, None)
+        if row is None or row.until <= now():
+            return False
+        await self._store.audit.record("lift-ended", by=by, person=person)
+        return True
+
+    async def lifted(self, *, limit: int) -> tuple[Lifted, ...]:
+        self._store.must_be_up()
+        rows = [row for row in self._store.tables.lifted.values() if row.until > now()]
+        return tuple(sorted(rows, key=lambda row: row.until)[:limit])
+
+
 class MemoryUnit:
     """Works on a copy, which becomes the truth on leaving."""
 
@@ -880,6 +1034,7 @@ class MemoryUnit:
         self.incidents = MemoryIncidents(self)
         self.cached = MemoryCached(self)
         self.asks = MemoryAsks(self)
+        self.meter = MemoryMeter(self)
 
     def wake(self, kind: SignalKind, key: str = "") -> None:
         if Signal(kind, key) not in self.signals:
@@ -1036,6 +1191,33 @@ class MemorySecrets:
         self._values.pop(name, None)
 
 
+class MemoryNotes:
+    def __init__(self, store: "MemoryStore") -> None:
+        self._store = store
+        self.kept: dict[str, tuple[str, datetime, bytes]] = {}
+
+    async def get(self, name: str) -> bytes | None:
+        self._store.must_be_up()
+        _, until, value = self.kept.get(name, ("", now(), b""))
+        return value if until > now() else None
+
+    async def put(self, name: str, value: bytes, *, about: Author | ReplyId, lifetime: timedelta) -> None:
+        self._store.must_be_up()
+        if not isinstance(about, Author):
+            tables = self._store.tables
+            if about in tables.replies:
+                about = tables.replies[about].reply.asker
+            elif about in tables.messages:
+                about = tables.messages[about].message.author
+            else:
+                return
+        self.kept[name] = (about.key, now() + lifetime, value)
+
+    async def delete(self, name: str) -> None:
+        self._store.must_be_up()
+        self.kept.pop(name, None)
+
+
 class MemoryAudit:
     def __init__(self, store: "MemoryStore") -> None:
         self._store = store
@@ -1048,13 +1230,14 @@ class MemoryAudit:
         self._lines.append((person.key if person else "", Recorded(len(self._lines) + 1, now(), action, by, kept)))
 
     async def newest(
-        self, *, limit: int, before: int | None = None, person: Author | None = None
+        self, *, limit: int, before: int | None = None, person: Author | None = None, actions: Collection[str] = ()
     ) -> tuple[Recorded, ...]:
         self._store.must_be_up()
         found = [
             line
             for whose, line in reversed(self._lines)
             if (person is None or whose == person.key) and (before is None or line.number < before)
+            if not actions or line.action in actions
         ]
         return tuple(found[:limit])
 
@@ -1062,14 +1245,21 @@ class MemoryAudit:
 class MemoryPeople:
     def __init__(self, store: "MemoryStore") -> None:
         self._store = store
+        self._until: dict[str, int] = {}
+        self._spared: set[ReplyId] = set()
 
     async def forget(self, person: Author, *, sparing: Claim | None = None, by: str = "") -> Forgotten:
         async with self._store.unit() as unit:
-            tables = unit.tables
+            tables, before = unit.tables, self._until.get(person.key, 0)
+            if sparing and sparing.id <= before:  # it was done when this one had been asked for
+                return Forgotten()
             if sparing:
                 unit.inbox.held(sparing)
+                self._until[person.key] = max(tables.inbox)
             for row in [row for row in tables.inbox.values() if row.author == person.key]:
-                if sparing and row.id == sparing.id:
+                is_asking = row.status in (WAITING, RUNNING) and row.event is not None and is_farewell(row.event)
+                if sparing and (row.id == sparing.id or is_asking):
+                    self._spared.add(row.reply_id)
                     continue
                 if row.status == RUNNING and row.lane == "turn":
                     unit.wake(SignalKind.MARK, row.reply_id)
@@ -1078,13 +1268,16 @@ class MemoryPeople:
                 )
             for kind in (SignalKind.INBOX, SignalKind.OUTBOX, SignalKind.FORGET):
                 unit.wake(kind)
+            notes = self._store.notes
+            notes.kept = {name: note for name, note in notes.kept.items() if note[0] != person.key}
             forgotten = self._forget(tables, person)
             await self._store.audit.record("forget", by=by, person=person)
             return forgotten
 
     def _forget(self, tables: Tables, person: Author) -> Forgotten:
         said = {id_ for id_, row in tables.messages.items() if row.message.author.is_same_person(person)}
-        told = {id_ for id_, row in tables.replies.items() if row.reply.asker.is_same_person(person)}
+        kept = self._spared & tables.outbox.keys()  # they are being told so
+        told = {id_ for id_, row in tables.replies.items() if row.reply.asker.is_same_person(person)} - kept
         cast = {key for key, (_, feedback, _) in tables.votes.items() if feedback.author.is_same_person(person)}
         for id_ in said | told:
             row = tables.messages.get(id_)
@@ -1107,6 +1300,13 @@ class MemoryPeople:
         tables.votes = {key: vote for key, vote in tables.votes.items() if key not in cast and vote[0] not in told}
         for id_ in told:
             self._store.drafts.growing.pop(id_, None)
+        theirs = {str(row.reply.thread) for row in tables.replies.values() if row.reply.asker.is_same_person(person)}
+        theirs |= {row.thread for row in tables.inbox.values() if row.author == person.key}
+        for place, thread in tables.threads.items():
+            if thread.owner == person.key and place not in theirs:
+                tables.threads[place] = replace(thread, owner="", asked_at=None)
+        if lifted := tables.lifted.get(person.key):
+            tables.lifted[person.key] = replace(lifted, person=None)
         return Forgotten(len(said), len(told), len(cast))
 
     async def everything(self, person: Author) -> AsyncGenerator[Message | Reply | Vote, None]:
@@ -1156,8 +1356,12 @@ class MemoryStore:
         self.drafts = MemoryDrafts(self)
         self.archive = MemoryArchive(self)
         self.secrets = MemorySecrets(self)
+        self.notes = MemoryNotes(self)
         self.people = MemoryPeople(self)
         self.audit = MemoryAudit(self)
+        self.quotas = MemoryQuotas(self)
+        self.admins = MemoryAdmins(self.audit, self.must_be_up)
+        self.overview = MemoryOverview(self, votes_of)
 
     def must_be_up(self) -> None:
         if self.is_down:
