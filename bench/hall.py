@@ -15,6 +15,7 @@ from bot.telemetry import PrometheusMetrics
 from core.answer import answer_with
 from core.engine import EchoEngine, Guarded
 from core.hall import Hall, Terms
+from core.limits import Limits
 from core.manager import DialogManager
 from core.message import Author, Chunk, Event, Message, PartId, Replace, ReplyId, Text, ThreadId, Visibility
 from core.ports import Accept, Conversation, Delivery, Delta, Engine, Ledger, Metrics, Receipt, Received, Webhook
@@ -22,6 +23,7 @@ from core.store import Keys, PostgresStore
 from core.turn import SamplingParams, compose
 
 DOOR = "bench"
+AS_SHIPPED = Limits(concurrency=4)  # what app.yaml has where nothing else is set
 CONTEXT = 1024  # words: the history is cut where the bundled model would cut it
 _WORDS = ("the", "answer", "to", "this", "question", "is", "known", "to", "those", "who", "asked", "it", "before")
 
@@ -69,14 +71,23 @@ class BenchHall:
     Where `metrics` are named, the engine is behind its breaker, as in a real house, and tells them of its doings too.
     """
 
-    def __init__(self, url: str, keys: Keys, *, concurrency: int = 32, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        keys: Keys,
+        *,
+        concurrency: int = 32,
+        metrics: Metrics | None = None,
+        engine: NotingEngine | None = None,
+        limits: Limits = AS_SHIPPED,
+    ) -> None:
         self.url = url
         self.store = PostgresStore(url, keys)
-        self.engine = NotingEngine()
+        self.engine = engine or NotingEngine()
         self.door = NotingDoor()
         self.asked: dict[str, float] = {}
         self.replies: dict[str, ReplyId] = {}
-        terms = Terms(concurrency=concurrency, system={"en": "You are a benchmark."})
+        terms = Terms(concurrency=concurrency, system={"en": "You are a benchmark."}, limits=limits)
         self.front: Engine = self.engine if metrics is None else Guarded(self.engine, DOOR, metrics)
         answer, metrics = compose([], answer_with(self.front)), metrics or PrometheusMetrics()
         self._hall = Hall(self.store, {DOOR: self.door}, self.front, answer, metrics, terms=terms)
@@ -142,9 +153,15 @@ class BenchHall:
 
 @asynccontextmanager
 async def bench_hall(
-    url: str, keys: Keys, *, concurrency: int = 32, metrics: Metrics | None = None
+    url: str,
+    keys: Keys,
+    *,
+    concurrency: int = 32,
+    metrics: Metrics | None = None,
+    engine: NotingEngine | None = None,
+    limits: Limits = AS_SHIPPED,
 ) -> AsyncGenerator[BenchHall, None]:
-    hall = BenchHall(url, keys, concurrency=concurrency, metrics=metrics)
+    hall = BenchHall(url, keys, concurrency=concurrency, metrics=metrics, engine=engine, limits=limits)
     await hall.store.start()
     await hall.front.start()
     try:

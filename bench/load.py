@@ -70,7 +70,7 @@ async def load(
     began = monotonic()
     shares = list(_shares(count, long_thread))
     await _make_index_key(url, keys)
-    async with _without_waiting(url), _without_indexes(url, progress):
+    async with without_waiting(url), without_indexes(url, progress, _COLUMNS):
         told = _Told(sum(share.size for share in shares), progress)
         loop, context = asyncio.get_running_loop(), multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(len(shares) - 1 or 1, mp_context=context) as pool:
@@ -203,7 +203,7 @@ async def _make_index_key(url: str, keys: Keys) -> None:
 
 
 @asynccontextmanager
-async def _without_waiting(url: str) -> AsyncGenerator[None, None]:
+async def without_waiting(url: str) -> AsyncGenerator[None, None]:
     """For the disk: what is lost in a crash is made again."""
     name = conninfo_to_dict(conninfo(url))["dbname"]
     await fetch(url, f"ALTER DATABASE {name} SET synchronous_commit = off")
@@ -212,9 +212,11 @@ async def _without_waiting(url: str) -> AsyncGenerator[None, None]:
 
 
 @asynccontextmanager
-async def _without_indexes(url: str, progress: Callable[[str], None]) -> AsyncGenerator[None, None]:
+async def without_indexes(
+    url: str, progress: Callable[[str], None], tables: Iterable[str]
+) -> AsyncGenerator[None, None]:
     """Indexes are built once at the end; the tables end up as they were declared."""
-    indexes = await fetch(url, _INDEXES, {"tables": list(_COLUMNS)})
+    indexes = await fetch(url, _INDEXES, {"tables": list(tables)})
     for table, index, _, rule, _ in indexes:
         await fetch(url, f"ALTER TABLE {table} DROP CONSTRAINT {rule}" if rule else f"DROP INDEX {index}")
     yield

@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from core.answer import conversation
@@ -17,8 +17,10 @@ from core.hall import Hall
 from core.history import within_budget
 from core.introduction import Introduction
 from core.language import language_of
+from core.limiting import over_limit
 from core.manuscript import Manuscript
 from core.message import (
+    NO_USAGE,
     Chunk,
     Command,
     CommandName,
@@ -45,11 +47,15 @@ _STORE_RETRY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """The turn is answered by a fixed sentence of the house, which is kept and shown nowhere where it `is_silent`."""
+    """The turn is answered by a fixed sentence of the house, which is kept and shown nowhere where it `is_silent`.
+
+    The sentence has its `values` filled in.
+    """
 
     name: str
     state: State = State.DELIVERING
     is_silent: bool = False
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +63,8 @@ class Question:
     """The turn is answered by the line of middlewares. `replaces` is the answer to be written again.
 
     `reading` is what an earlier try has read, None where none has. What was said in the thread before belongs to it
-    where it `needs_thread`. `confirmed` is what its asker has said yes to.
+    where it `needs_thread`. `confirmed` is what its asker has said yes to. Where it `is_metered`, it is one of
+    those that a person has so many of in a day.
     """
 
     message: Message
@@ -67,6 +74,7 @@ class Question:
     reading: Reading | None = None
     needs_thread: bool = False
     confirmed: Pending | None = None
+    is_metered: bool = True
 
 
 Plan = Sentence | Question
@@ -182,9 +190,13 @@ class Dialog:
             if isinstance(plan, Sentence) and plan.is_silent:
                 await unit.replies.save(replace(reply, text=say(plan.name, self._language), source=Source.HOUSE))
                 await unit.turns.move(reply.id, plan.state)
+                await unit.outbox.forsake(self.claim)
                 await unit.inbox.finish(self.claim)
                 return plan, None
-            return plan, await unit.outbox.open(self.claim, reply, lease=self._hall.terms.lease)
+            delivery = await unit.outbox.open(self.claim, reply, lease=self._hall.terms.lease)
+            if isinstance(plan, Question) and plan.is_metered:
+                await unit.meter.count(self.claim, self._event.author, self._event.thread)
+            return plan, delivery
 
     async def _forget_asker(self) -> None:
         """Where they want that and may: before anything of this turn is written. A later try finds that it is."""
@@ -210,7 +222,7 @@ class Dialog:
         if self._mark is Mark.ERASE:
             return Sentence("deleted", State.STOPPED)
         if isinstance(self._event, Message):
-            return await self._question(unit, self._event)
+            return await self._ask(unit, self._event)
         return await self._order(unit, self._event, earlier)
 
     async def _order(self, unit: Unit, command: Command, earlier: Earlier | None) -> Plan:
@@ -246,13 +258,14 @@ class Dialog:
         if earlier is None or taken is None:
             return Sentence("nothing_to_confirm")
         question = await self._question(unit, earlier.question)
-        return replace(question, replaces=earlier.reply.id, confirmed=taken.pending)
+        # What it leads to was counted when it was asked for.
+        return replace(question, replaces=earlier.reply.id, confirmed=taken.pending, is_metered=False)
 
     async def _reroute(self, unit: Unit, command: Command) -> Plan:
         """`/code` switches the thread; `/code some question` also answers the question."""
         await unit.threads.route(command.thread, command.name)
         question = question_in(command)
-        return await self._question(unit, question) if question else Sentence(f"route_{command.name}")
+        return await self._ask(unit, question) if question else Sentence(f"route_{command.name}")
 
     async def _earlier(self, unit: Unit) -> Earlier | None:
         """What is to be answered again, or confirmed; None where nothing is, or its answer stands elsewhere.
@@ -284,10 +297,21 @@ class Dialog:
             return Sentence("already_regenerating", State.REFUSED, is_silent=True)
         if not self._may_touch(earlier.reply):
             return Sentence("not_yours_to_regenerate")
-        return replace(await self._question(unit, earlier.question), replaces=earlier.reply.id)
+        plan = await self._ask(unit, earlier.question)
+        return replace(plan, replaces=earlier.reply.id) if isinstance(plan, Question) else plan
 
     def _may_touch(self, reply: Reply) -> bool:
         return reply.asker.is_same_person(self._event.author) or self._hall.access.is_admin(self._event.author)
+
+    async def _ask(self, unit: Unit, message: Message) -> Plan:
+        """The question, or why it is not answered today."""
+        event = self._event
+        over = await over_limit(self._hall, unit, self.claim, event.author, event.thread)
+        if over is None:
+            return await self._question(unit, message)
+        self._language = language_of(message.text, message.author.locale)
+        self._hall.metrics.count("limited", channel=event.thread.adapter, kind=over.kind)
+        return Sentence(over.sentence, State.REFUSED, values=over.values(self._language))
 
     async def _question(self, unit: Unit, message: Message) -> Question:
         self._language = language_of(message.text, message.author.locale)
@@ -304,7 +328,7 @@ class Dialog:
 
     async def _write(self, plan: Plan) -> State:
         if isinstance(plan, Sentence):
-            self._say(plan.name)
+            self._say(plan.name, plan.values)
             return plan.state
         drafter = self._drafter()
         self._writing = asyncio.create_task(self._draw(plan, drafter), name=f"answer {self.claim.reply_id}")
@@ -415,9 +439,11 @@ class Dialog:
         if thought:
             self._take(Reasoning(thought))
 
-    def _say(self, name: str) -> None:
+    def _say(self, name: str, values: Mapping[str, str] | None = None) -> None:
         """Whatever was said and thought so far gives way to the sentence `name`."""
         sentence = say(name, self._language)
+        if values:
+            sentence = sentence.format(**values)
         if name == "help":
             sentence += self._hall.terms.more_help(self._language)
         is_first = not (self._manuscript.text or self._manuscript.reasoning)
@@ -485,6 +511,10 @@ class Dialog:
                 await unit.inbox.bury(self.claim, f"{self.claim.failures} tries came to nothing")
             else:
                 await unit.inbox.finish(self.claim)
+            usage = self._manuscript.written.usage if self._manuscript.written else NO_USAGE
+            await unit.meter.spend(
+                self._event.author, self._event.thread, usage.prompt_tokens + usage.completion_tokens
+            )
 
     def _offer(self, reply: Reply, state: State) -> None:
         finished = Finished(reply, state, self._manuscript.written, bool(self._manuscript.extras))

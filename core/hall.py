@@ -7,6 +7,7 @@ from typing import Any
 
 from core.access import Access
 from core.answer import within_context
+from core.limits import Limits
 from core.ports import Adapter, Engine, Keeper, Metrics, Model, Store
 from core.turn import Answer, SamplingParams, Tool
 
@@ -33,6 +34,7 @@ class Terms:
     params: Mapping[str, Any] = field(default_factory=dict)
     system: Mapping[str, str] = field(default_factory=dict)
     more_help: Callable[[str], str] = _nothing
+    limits: Limits = field(default_factory=Limits)
 
     def params_for(self, model: Model) -> SamplingParams:
         """How this model is sampled: as its makers say, but for what the operator sets."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from core.control import act, take_back
@@ -16,10 +16,12 @@ from core.errors import LeaseLost, NotStored, trace
 from core.hall import Hall
 from core.introduction import Introductions
 from core.message import Command, Message, ReplyId
-from core.ports import Claim, SignalKind
+from core.ports import Claim, Delivery, SignalKind
 from core.trail import follow, thread_of
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _POLL = 1.0
 _BREATH = 0.02  # nobody notices it in a stop, a rating or an answer that had to wait for another
@@ -41,7 +43,7 @@ class DialogManager:
         self._dialogs: dict[ReplyId, Dialog] = {}
         self._handovers: dict[ReplyId, Handover] = {}
         self._unclaimed: list[Claim] = []
-        self._unsettled: list[Handover] = []
+        self._unsettled: list[tuple[Courier, BaseException | None]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._inbox_woken = asyncio.Event()
         self._control_woken = asyncio.Event()
@@ -72,6 +74,8 @@ class DialogManager:
             async with asyncio.timeout(grace.total_seconds()):
                 while self._tasks:  # an answered turn goes on as a delivery
                     await asyncio.wait(self._tasks)
+        if self.active:
+            log.info("%d turns did not end in time: they go back to the queue, for another process", self.active)
         renewing.cancel()
         for task in list(self._tasks):
             task.cancel()
@@ -177,20 +181,34 @@ class DialogManager:
         room = self._hall.terms.concurrency - len(self._handovers)
         if self._is_stopping or room <= 0:
             return False
-        async with self._hall.store.unit() as unit:
-            deliveries = await unit.outbox.claim(
-                owner=self.owner, doors=self._doors, limit=room, lease=self._hall.terms.lease
-            )
+        deliveries = await _whole(self._ask_for_deliveries(room), self._leave)
         for delivery in deliveries:
             courier = Courier(self._hall, delivery)
             carrying = _carry(courier, self._handovers.get(delivery.reply.id))
             self._see_off(Handover(courier, asyncio.create_task(carrying, name=f"deliver {delivery.reply.id}")))
         return len(deliveries) == room
 
+    async def _ask_for_deliveries(self, limit: int) -> tuple[Delivery, ...]:
+        async with self._hall.store.unit() as unit:
+            return await unit.outbox.claim(
+                owner=self.owner, doors=self._doors, limit=limit, lease=self._hall.terms.lease
+            )
+
+    def _leave(self, deliveries: tuple[Delivery, ...]) -> None:
+        self._unsettled += [(Courier(self._hall, delivery), asyncio.CancelledError()) for delivery in deliveries]
+
     async def _claim(self, lane: str, limit: int) -> tuple[Claim, ...]:
+        return await _whole(self._ask_for(lane, limit), self._unclaimed.extend)
+
+    async def _ask_for(self, lane: str, limit: int) -> tuple[Claim, ...]:
         async with self._hall.store.unit() as unit:
             return await unit.inbox.claim(
-                lane, owner=self.owner, doors=self._doors, limit=limit, lease=self._hall.terms.lease
+                lane,
+                owner=self.owner,
+                doors=self._doors,
+                limit=limit,
+                lease=self._hall.terms.lease,
+                per_person=self._hall.terms.limits.concurrency,
             )
 
     @property
@@ -241,6 +259,7 @@ class DialogManager:
     async def _reap(self) -> None:
         async with self._hall.store.unit() as unit:
             rows = await unit.inbox.reap() + await unit.outbox.reap()
+            await unit.inbox.call(per_person=self._hall.terms.limits.concurrency)
         if rows:
             log.warning("%d leases had run out; their turns are taken up again", rows)
             self._wake_lanes()
@@ -259,13 +278,13 @@ class DialogManager:
                 self._unclaimed.append(claim)
                 raise
         while self._unsettled:
-            handover = self._unsettled.pop()
+            courier, outcome = self._unsettled.pop()
             try:
-                await handover.courier.write_down(handover.outcome)
+                await courier.write_down(outcome)
             except LeaseLost:
                 pass
             except NotStored:
-                self._unsettled.append(handover)
+                self._unsettled.append((courier, outcome))
                 raise
 
     # ------------------------------------------------------------------------------------------------------- the work
@@ -320,7 +339,7 @@ class DialogManager:
         except asyncio.CancelledError:
             handover.carrying.cancel()
             await asyncio.wait({handover.carrying})
-            self._unsettled.append(handover)
+            self._unsettled.append((handover.courier, handover.outcome))
             raise
         finally:
             if len(self._handovers) >= self._hall.terms.concurrency:
@@ -362,6 +381,18 @@ def _follow(claim: Claim) -> None:
     follow(claim.reply_id, thread_of(claim.event))
     level = logging.INFO if claim.attempts > 1 else logging.DEBUG
     log.log(level, "a %s is taken up, attempt %d", type(claim.event).__name__.lower(), claim.attempts)
+
+
+async def _whole(asking: Coroutine[Any, Any, T], leave: Callable[[T], None]) -> T:
+    """What it is told; who is cancelled meanwhile leaves it: the database may have leased it all the same."""
+    task = asyncio.ensure_future(asking)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
+            leave(task.result())
+        raise
 
 
 async def _carry(courier: Courier, earlier: Handover | None) -> None:

@@ -196,6 +196,34 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "已完成：您在所有会话里对我说过的内容和我给您的回答都已删除。您今后说的内容会重新开始保存。"
         "聊天服务有它自己的副本；如果也要删除，请在那里操作。",
     ),
+    "limited_person_messages": (
+        "You have asked me {limit} questions today, and each person may ask that many in a day. Please ask me again "
+        "{when}, when a new day begins for me. If you can't wait, your administrator can let you go on.",
+        "您今天已经问了 {limit} 个问题，达到了每人每天的上限。{when}新的一天开始，届时请再问我。"
+        "如果不能等，管理员可以为您解除限制。",
+    ),
+    "limited_person_tokens": (
+        "Your questions and my answers were long today, and each person may have so much in a day. Please ask me again "
+        "{when}, when a new day begins for me. If you can't wait, your administrator can let you go on.",
+        "您今天的问题和我的回答加起来已经很长，达到了每人每天的用量上限。{when}新的一天开始，届时请再问我。"
+        "如果不能等，管理员可以为您解除限制。",
+    ),
+    "limited_workspace_messages": (
+        "All of you here together have asked me {limit} questions today, which is as many as this workspace may ask in "
+        "a day. Please ask me again {when}, when a new day begins for me. If you can't wait, your administrator can "
+        "let you go on.",
+        "这个工作区今天总共问了 {limit} 个问题，达到了每天的上限。{when}新的一天开始，届时请再问我。"
+        "如果不能等，管理员可以为您解除限制。",
+    ),
+    "limited_workspace_tokens": (
+        "All of you here together have used up what this workspace may have of me in a day. Please ask me again "
+        "{when}, when a new day begins for me. If you can't wait, your administrator can let you go on.",
+        "这个工作区今天的用量已达到每天的上限。{when}新的一天开始，届时请再问我。如果不能等，管理员可以为您解除限制。",
+    ),
+    "in_a_minute": ("in about a minute", "大约 1 分钟后"),
+    "in_minutes": ("in about {count} minutes", "大约 {count} 分钟后"),
+    "in_an_hour": ("in about an hour", "大约 1 小时后"),
+    "in_hours": ("in about {count} hours", "大约 {count} 小时后"),
     "unread_thread": (
         "I could not read what was said in this thread before. Ask me again here, and I try once more.",
         "我没能读到这个会话此前的内容。请在这里再次提问，我会重新尝试读取。",

@@ -20,13 +20,28 @@ from core.store.vault import DAMAGED, reply_id, row_id
 
 logger = logging.getLogger(__name__)
 
+_BEHIND_THREAD, _BEHIND_PERSON = 1, 2  # why a row stands aside: what is claimed is looked for among the others alone
+_DEEP = 8  # turns that wait in one thread; whatever comes after them stands aside until its own turn comes
+_LOOK = 500  # rows at the front of the queue that one claim looks through for those of persons with enough running
+_NO_LIMIT = 2**31 - 1
+
+# Whether so many wait in the thread already is asked before the lock is held: one or two may have ended by then, and
+# never all of them.
+_IS_DEEP = f"""
+    CASE WHEN %(lane)s = 'turn' AND (
+        SELECT count(*) FROM (
+            SELECT FROM inbox before
+            WHERE before.thread = %(thread)s AND before.lane = 'turn' AND before.status IN (0, 1) LIMIT {_DEEP}
+        ) waiting
+    ) = {_DEEP} THEN {_BEHIND_THREAD} END
+"""
 # Ids are given in the order of the intake lock, so that a thread's rows are committed in the order of their ids.
-_ROW = """
+_ROW = f"""
     WITH gate AS MATERIALIZED (SELECT pg_advisory_xact_lock(%(gate)s)), new AS (
-        INSERT INTO inbox (reply_id, adapter, lane, thread, author, payload)
-        SELECT %(reply_id)s, %(adapter)s, %(lane)s, %(thread)s, %(author)s, %(payload)s::bytea FROM gate
+        INSERT INTO inbox (reply_id, adapter, lane, thread, author, payload, aside)
+        SELECT %(reply_id)s, %(adapter)s, %(lane)s, %(thread)s, %(author)s, %(payload)s::bytea, {_IS_DEEP} FROM gate
         WHERE NOT EXISTS (SELECT FROM messages WHERE id = %(reply_id)s)
-            AND (SELECT id FROM keys WHERE scope = %(author)s) = ALL(%(keys)s::bigint[])
+            AND (SELECT id FROM keys WHERE scope = %(author)s FOR KEY SHARE) = ALL(%(keys)s::bigint[])
         ON CONFLICT (reply_id) DO NOTHING RETURNING id, reply_id, thread, author
     )
 """
@@ -55,20 +70,63 @@ _IS_HEAD = """
         ORDER BY first.id LIMIT 1
     )
 """
-_CLAIM = """
+_TAKEN = """
+    UPDATE inbox SET status = 1, attempts = attempts + 1, owner = %(owner)s,
+        lease_until = now() + %(lease)s, mark = NULLIF(mark, 'redo')
+    FROM head WHERE inbox.id = head.id
+    RETURNING inbox.id, reply_id, author, payload, attempts, created_at, mark, failures
+"""
+_CLAIM = f"""
     WITH head AS MATERIALIZED (
         SELECT id FROM inbox waiting
-        WHERE lane = '{lane}' AND status = 0 AND available_at <= now() AND adapter = ANY(%(doors)s::text[]) {is_head}
+        WHERE lane = '{{lane}}' AND status = 0 AND aside IS NULL AND available_at <= now()
+            AND adapter = ANY(%(doors)s::text[]) {{is_head}}
         ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-    ), claimed AS (
-        UPDATE inbox SET status = 1, attempts = attempts + 1, owner = %(owner)s,
-            lease_until = now() + %(lease)s, mark = NULLIF(mark, 'redo')
-        FROM head WHERE inbox.id = head.id
-        RETURNING inbox.id, reply_id, author, payload, attempts, created_at, mark, failures
-    )
-    SELECT claimed.*, messages.body FROM claimed LEFT JOIN messages ON messages.id = reply_id ORDER BY claimed.id
+    ), claimed AS ({_TAKEN})
+    SELECT 0, claimed.*, messages.body FROM claimed LEFT JOIN messages ON messages.id = reply_id ORDER BY claimed.id
 """
 _CLAIMS = {"turn": _CLAIM.format(lane="turn", is_head=_IS_HEAD), "control": _CLAIM.format(lane="control", is_head="")}
+# Nobody gets more than their seats. What waits of those who have them all stands aside, many rows at a time, and is
+# looked at again when one of theirs ends: however much somebody asks at once, others are at the front of the queue.
+# Persons are asked about in one order by all, for that waits for whoever claims turns of the same one just now; where
+# it waits in vain, `is_seated` is NULL and their rows stay as they are.
+_CLAIM_SEATS = f"""
+    WITH busy AS MATERIALIZED (
+        SELECT author FROM inbox WHERE status = 1 AND lane = 'turn' GROUP BY author HAVING count(*) >= %(seats)s
+    ), found AS MATERIALIZED (
+        SELECT id, author FROM inbox waiting
+        WHERE lane = 'turn' AND status = 0 AND aside IS NULL AND available_at <= now()
+            AND adapter = ANY(%(doors)s::text[]) AND author <> ALL(ARRAY(SELECT author FROM busy)) {_IS_HEAD}
+        ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+    ), seats AS MATERIALIZED (
+        SELECT author, seats_left(author, %(seats)s::integer) AS seats
+        FROM (SELECT DISTINCT author FROM found ORDER BY author) AS persons
+    ), ranked AS MATERIALIZED (
+        SELECT id, row_number() OVER (PARTITION BY author ORDER BY id) <= seats AS is_seated
+        FROM found JOIN seats USING (author)
+    ), head AS MATERIALIZED (
+        SELECT id FROM ranked WHERE is_seated
+    ), claimed AS ({_TAKEN}), crowd AS MATERIALIZED (
+        SELECT id FROM inbox
+        WHERE id IN (
+            SELECT id FROM (
+                SELECT id, author FROM inbox
+                WHERE lane = 'turn' AND status = 0 AND aside IS NULL ORDER BY id LIMIT {_LOOK}
+            ) AS front WHERE author = ANY(ARRAY(SELECT author FROM busy))
+        ) AND status = 0
+        FOR UPDATE SKIP LOCKED
+    ), set_aside AS (
+        UPDATE inbox SET aside = {_BEHIND_PERSON}
+        FROM (
+            SELECT id FROM ranked WHERE NOT is_seated
+            UNION ALL SELECT id FROM crowd WHERE EXISTS (SELECT FROM busy)
+        ) AS passed_over WHERE inbox.id = passed_over.id
+    )
+    SELECT surplus, claimed.*, messages.body
+    FROM (SELECT count(*) AS surplus FROM ranked WHERE NOT is_seated) AS passed_over
+        LEFT JOIN claimed ON true LEFT JOIN messages ON messages.id = reply_id
+    ORDER BY claimed.id
+"""
 _HELD = "id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s"
 _RENEW = """
     UPDATE inbox SET lease_until = now() + %(lease)s
@@ -79,16 +137,34 @@ _RENEW = """
 # Whose a finished event was is needed no more: it stays behind to tell redeliveries by its own id alone.
 # Behind the intake lock: what came into the thread before is seen here, what comes after finds the row finished.
 _GATE = "SELECT pg_advisory_xact_lock(%(gate)s)"
+_NEXT = """
+    SELECT next.id FROM ended, LATERAL (
+        SELECT first.id, aside FROM inbox first
+        WHERE first.thread = ended.thread AND first.lane = 'turn' AND first.status IN (0, 1) AND first.id <> ended.id
+        ORDER BY first.id LIMIT 1
+    ) AS next
+    WHERE ended.lane = 'turn'
+"""
+# Whose it was is told by the caller: the row does not know any more.
+_CALLED = f"""
+    next AS MATERIALIZED ({_NEXT}), seated AS MATERIALIZED (
+        SELECT id FROM inbox waiting
+        WHERE author = %(person)s AND status = 0 AND aside = {_BEHIND_PERSON}
+            AND EXISTS (SELECT FROM ended WHERE lane = 'turn') {_IS_HEAD}
+        ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED
+    ), called AS (
+        UPDATE inbox SET aside = NULL FROM (SELECT id FROM next UNION SELECT id FROM seated) AS due
+        WHERE inbox.id = due.id AND aside IS NOT NULL
+    )
+"""
 _FINISH = f"""
-    WITH finished AS (
+    WITH ended AS (
         UPDATE inbox SET status = 2, payload = NULL, author = '{NOBODY}', owner = NULL, lease_until = NULL,
             finished_at = now()
         WHERE {_HELD} RETURNING id, thread, lane
-    )
-    SELECT CASE WHEN lane = 'turn' AND EXISTS (
-        SELECT FROM inbox next
-        WHERE next.thread = finished.thread AND next.lane = 'turn' AND next.status IN (0, 1) AND next.id <> finished.id
-    ) THEN pg_notify('{CHANNEL}', %(signal)s) END FROM finished
+    ), {_CALLED}
+    SELECT CASE WHEN EXISTS (SELECT FROM next) OR EXISTS (SELECT FROM seated)
+        THEN pg_notify('{CHANNEL}', %(signal)s) END FROM ended
 """
 _RELEASE = f"""
     WITH released AS (
@@ -99,14 +175,14 @@ _RELEASE = f"""
     SELECT pg_notify('{CHANNEL}', %(signal)s) FROM released
 """
 _BURY = f"""
-    WITH buried AS (
+    WITH ended AS (
         UPDATE inbox SET status = 3, owner = NULL, lease_until = NULL, finished_at = now(), reason = %(reason)s
-        WHERE {_HELD} RETURNING reply_id
-    ), unready AS (
+        WHERE {_HELD} RETURNING id, thread, lane, reply_id
+    ), {_CALLED}, unready AS (
         UPDATE outbox SET status = 3, owner = NULL, lease_until = NULL
-        FROM buried WHERE outbox.reply_id = buried.reply_id AND NOT is_ready
+        FROM ended WHERE outbox.reply_id = ended.reply_id AND NOT is_ready
     )
-    SELECT pg_notify('{CHANNEL}', %(signal)s), pg_notify('{CHANNEL}', %(shown)s) FROM buried
+    SELECT pg_notify('{CHANNEL}', %(signal)s), pg_notify('{CHANNEL}', %(shown)s) FROM ended
 """
 _REAP = f"""
     WITH expired AS MATERIALIZED (
@@ -116,6 +192,45 @@ _REAP = f"""
         FROM expired WHERE inbox.id = expired.id RETURNING 1
     )
     SELECT count(*), pg_notify('{CHANNEL}', %(signal)s) FROM freed HAVING count(*) > 0
+"""
+# Whoever stands aside and would be claimed now. The end of a turn calls them by itself; this is for all other ends of
+# waiting: a turn that was given back or forgotten, one that a release before this one ended, a limit that was raised.
+_CALL = f"""
+    WITH RECURSIVE persons AS (
+        (SELECT author FROM inbox WHERE status = 0 AND aside = {_BEHIND_PERSON} ORDER BY author LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT author FROM inbox
+            WHERE status = 0 AND aside = {_BEHIND_PERSON} AND author > persons.author ORDER BY author LIMIT 1
+        ) FROM persons WHERE persons.author IS NOT NULL
+    ), threads AS (
+        (SELECT thread FROM inbox WHERE status = 0 AND aside = {_BEHIND_THREAD} ORDER BY thread LIMIT 1)
+        UNION ALL
+        SELECT (
+            SELECT thread FROM inbox
+            WHERE status = 0 AND aside = {_BEHIND_THREAD} AND thread > threads.thread ORDER BY thread LIMIT 1
+        ) FROM threads WHERE threads.thread IS NOT NULL
+    ), due AS MATERIALIZED (
+        SELECT seated.id FROM persons, LATERAL (
+            SELECT id FROM inbox waiting
+            WHERE author = persons.author AND status = 0 AND aside = {_BEHIND_PERSON} {_IS_HEAD}
+            ORDER BY id LIMIT LEAST({_LOOK}, GREATEST(0, %(seats)s - (
+                SELECT count(*) FROM inbox running
+                WHERE running.author = persons.author AND running.status = 1 AND running.lane = 'turn'
+            )))
+        ) AS seated
+        UNION ALL
+        SELECT next.id FROM threads, LATERAL (
+            SELECT first.id, aside FROM inbox first
+            WHERE first.thread = threads.thread AND first.lane = 'turn' AND first.status IN (0, 1)
+            ORDER BY first.id LIMIT 1
+        ) AS next WHERE next.aside = {_BEHIND_THREAD}
+    ), free AS MATERIALIZED (
+        SELECT id FROM inbox WHERE id IN (SELECT id FROM due) AND status = 0 FOR UPDATE SKIP LOCKED
+    ), called AS (
+        UPDATE inbox SET aside = NULL FROM free WHERE inbox.id = free.id RETURNING 1
+    )
+    SELECT count(*), pg_notify('{CHANNEL}', %(signal)s) FROM called HAVING count(*) > 0
 """
 # Who works on it is told; of one that waits, whoever passed it over while it was being written.
 _TOLD_OF_MARK = f"""
@@ -160,7 +275,8 @@ _AMEND = f"""
 _WAITING = "SELECT (SELECT count(*) FROM inbox WHERE status = 0) + (SELECT count(*) FROM inbox WHERE status = 1)"
 _WAITS = """
     COALESCE(clock_timestamp() - (
-        SELECT created_at FROM inbox waiting WHERE lane = '{lane}' AND status = 0 {is_head} ORDER BY id LIMIT 1
+        SELECT created_at FROM inbox waiting
+        WHERE lane = '{lane}' AND status = 0 AND aside IS NULL {is_head} ORDER BY id LIMIT 1
     ), interval '0')
 """
 _BACKLOG = f"""
@@ -243,10 +359,23 @@ class PostgresInbox(Room):
         return await self._tx.fetch(sql, row)
 
     async def claim(
-        self, lane: str, *, owner: str, doors: Collection[str], limit: int, lease: timedelta
+        self,
+        lane: str,
+        *,
+        owner: str,
+        doors: Collection[str],
+        limit: int,
+        lease: timedelta,
+        per_person: int | None = None,
     ) -> tuple[Claim, ...]:
-        params = {"owner": owner, "doors": list(doors), "limit": limit, "lease": lease}
-        claims = [await self._claimed(owner, row) for row in await self._tx.fetch(_CLAIMS[lane], params)]
+        params = {"owner": owner, "doors": list(doors), "lease": lease, "seats": per_person, "limit": limit}
+        sql = _CLAIM_SEATS if lane == "turn" and per_person is not None else _CLAIMS[lane]
+        rows = await self._tx.fetch(sql, params)
+        # Others may be behind those who asked too much at once. They are looked for once this is committed: whoever
+        # holds the locks of some persons, and waits for those of others, may wait in a circle.
+        if rows and rows[0][0]:
+            self._desk.wake(SignalKind.INBOX, lane)
+        claims = [await self._claimed(owner, row[1:]) for row in rows if row[1] is not None]
         return tuple(claim for claim in claims if claim is not None)
 
     async def _claimed(self, owner: str, row: Row) -> Claim | None:
@@ -256,7 +385,7 @@ class PostgresInbox(Room):
             event = await self._event(author, row_id, payload, body)
         except DAMAGED as error:
             logger.error("inbox row %d cannot be read and was buried: %s", id_, type(error).__name__)
-            await self._bury({"id": id_, "owner": owner, "attempts": attempts}, row_id, str(error))
+            await self._bury({"id": id_, "owner": owner, "attempts": attempts}, row_id, author, str(error))
             return None
         return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, Mark(mark) if mark else None, failures)
 
@@ -284,7 +413,8 @@ class PostgresInbox(Room):
         if claim.event.lane == "turn":
             self._tx.later(_GATE, {"gate": _gate(self._thread_of(claim.event))})
         signal = self._desk.hub.payload_for_all(SignalKind.INBOX, "turn")  # the next of its thread may start
-        self._tx.later(_FINISH, token(claim) | {"signal": signal}, LeaseLost)
+        person = self._vault.person(claim.event.author)
+        self._tx.later(_FINISH, token(claim) | {"signal": signal, "person": person}, LeaseLost)
 
     async def release(self, claim: Claim, delay: timedelta, *, is_failure: bool = False) -> None:
         signal = self._desk.wake(SignalKind.INBOX)
@@ -292,16 +422,23 @@ class PostgresInbox(Room):
         self._tx.later(_RELEASE, token(claim) | how, LeaseLost)
 
     async def bury(self, claim: Claim, reason: str) -> None:
-        await self._bury(token(claim), UUID(claim.reply_id), reason)
+        await self._bury(token(claim), UUID(claim.reply_id), self._vault.person(claim.event.author), reason)
 
-    async def _bury(self, held: Params, row: UUID, reason: str) -> None:
+    async def _bury(self, held: Params, row: UUID, person: UUID, reason: str) -> None:
         """The next of its thread may start, and the next of its answers be shown."""
         sealed = await self._vault.seal("inbox", "reason", self._vault.house, row, reason.encode())
         signals = {"signal": self._desk.wake(SignalKind.INBOX), "shown": self._desk.wake(SignalKind.OUTBOX)}
-        self._tx.later(_BURY, held | {"reason": sealed} | signals, LeaseLost)
+        self._tx.later(_BURY, held | {"reason": sealed, "person": person} | signals, LeaseLost)
 
     async def reap(self) -> int:
         rows = await self._tx.fetch(_REAP, {"signal": self._desk.hub.payload_of(SignalKind.INBOX)})
+        if rows:
+            self._desk.wake(SignalKind.INBOX)
+        return int(rows[0][0]) if rows else 0
+
+    async def call(self, *, per_person: int | None = None) -> int:
+        seats = _NO_LIMIT if per_person is None else per_person
+        rows = await self._tx.fetch(_CALL, {"seats": seats, "signal": self._desk.hub.payload_of(SignalKind.INBOX)})
         if rows:
             self._desk.wake(SignalKind.INBOX)
         return int(rows[0][0]) if rows else 0
@@ -340,9 +477,7 @@ class PostgresInbox(Room):
             "waiting": self._desk.hub.payload_for_all(SignalKind.INBOX, "turn"),
         }
         count = self._marked(await self._tx.fetch(_AMEND, params))
-        if count:
-            await messages.rewrite(self._desk, message, thread, text=text)
-        return count
+        return count if count and await messages.rewrite(self._desk, message, thread, text=text) else 0
 
     def _marked(self, rows: list[Row]) -> int:
         for id_, status, _ in rows:

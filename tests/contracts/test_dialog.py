@@ -1779,6 +1779,81 @@ async def test_a_delivery_that_does_not_end_in_time_is_given_back(store, monkeyp
     assert house.door.shown[message.id] == "answer to one"
 
 
+class Distant:
+    """A store, or a room of it, that is far away: once something was `claimed` there, the news of it comes late."""
+
+    def __init__(self, of, claimed=None):
+        self._of = of
+        self.claimed = claimed or asyncio.Event()
+        self.is_told = asyncio.Event()
+
+    def __getattr__(self, name):
+        found = getattr(self._of, name)
+        return Distant(found, self.claimed) if name in ("inbox", "outbox") else found
+
+    async def claim(self, *args, **options):
+        if claimed := await self._of.claim(*args, **options):
+            self.claimed.set()
+        return claimed
+
+    @asynccontextmanager
+    async def unit(self, **options):
+        async with self._of.unit(**options) as unit:
+            yield Distant(unit, self.claimed)
+        if self.claimed.is_set():
+            await self.is_told.wait()
+
+
+async def is_told_to_end_while_it_claims(house):
+    """Between what the database does and the news of it."""
+    distant = Distant(house.store)
+    manager = DialogManager(replace(house.hall, store=distant))
+    running = asyncio.create_task(manager.run())
+    await distant.claimed.wait()
+    await asyncio.sleep(0.05)
+    running.cancel()
+    await asyncio.sleep(0)
+    distant.is_told.set()
+    with suppress(asyncio.CancelledError):
+        await running
+    await manager.stop(timedelta(0))
+
+
+async def test_what_is_claimed_just_as_the_end_comes_is_given_back(store):
+    house = House(store)
+    _, reply_id = await house.ask("one")
+    await is_told_to_end_while_it_claims(house)
+    async with house.at_work():
+        async with asyncio.timeout(3):  # the lease is longer
+            await house.until(reply_id, State.DONE)
+
+
+async def test_a_click_that_is_claimed_just_as_the_end_comes_is_given_back(store):
+    house = House(store)
+    async with house.at_work():
+        message, reply_id = await house.ask("one")
+        await house.until(reply_id, State.DONE)
+    await house.accept(Deleted(**house.common("t", ADA), message_id=message.id))
+    await is_told_to_end_while_it_claims(house)
+    async with house.at_work():
+        async with asyncio.timeout(3):
+            await house.until_idle()
+
+
+async def test_a_delivery_that_is_claimed_just_as_the_end_comes_is_given_back(store):
+    house = House(store)
+    house.door.troubles = [Unreached("away")]
+    async with house.at_work():
+        message, reply_id = await house.ask("one")
+        await eventually(lambda: house.door.deliveries)
+        await asyncio.sleep(0.05)
+    await is_told_to_end_while_it_claims(house)
+    async with house.at_work():
+        async with asyncio.timeout(3):
+            await house.until(reply_id, State.DONE)
+    assert house.door.shown[message.id] == "answer to one"
+
+
 # ----------------------------------------------------------------------------------------------------------- who asks
 
 EVE = Author("door", "w", "eve")

@@ -1956,3 +1956,13 @@ async def test_nobody_appeals_for_another_or_against_nothing(store: Store):
     assert not await appeal(store, ATTIC)
     assert not await appeal(store, ReplyId("2" * 32))
     assert not await noted(store, appealed=True)
+
+
+async def test_a_turn_that_ends_without_an_answer_holds_up_no_other_of_its_thread(store):
+    await add(store, message("first"), message("second"))
+    one = await claim(store)
+    await begin(store, one)
+    async with store.unit() as unit:
+        await unit.outbox.forsake(one)
+        await unit.inbox.finish(one)
+    assert (await begin(store, await claim(store))).is_head
