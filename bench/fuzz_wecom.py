@@ -83,7 +83,7 @@ def _bot(store: Store) -> CallbackBot:
     wire = WIRES["wecom"]
     settings = BotSettings(bot_id=BOT_ID, name=BOT_NAME, callback=Callback(token=wire.token, aes_key=wire.aes_key))
     return CallbackBot(
-        settings, drafts=store.drafts, secrets=store.secrets, metrics=PrometheusMetrics(), may=lambda *_: True
+        settings, drafts=store.drafts, notes=store.notes, metrics=PrometheusMetrics(), may=lambda *_: True
     )
 
 
@@ -96,7 +96,7 @@ def _app(store: Store) -> App:
         callback=Callback(token=wire.token, aes_key=wire.aes_key, receive_id=CORP),
         api_url=f"http://127.0.0.1:{port()}",
     )
-    return App(settings, secrets=store.secrets, leader=store.leader, metrics=PrometheusMetrics())
+    return App(settings, secrets=store.secrets, notes=store.notes, leader=store.leader, metrics=PrometheusMetrics())
 
 
 async def _listening(stack: AsyncExitStack) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from bot.app import Progress, database_url, load_keys
 from bot.config import Config
 from bot.texts import say
-from core.errors import Malformed, Misconfigured
+from core.errors import Malformed, Misconfigured, NotStored, Unreadable
 from core.message import Author, Message, Reply
 from core.ports import Forgotten, Vote
 from core.store import Keys, PostgresStore
@@ -19,12 +19,18 @@ from core.store.schema import upgrade
 
 @asynccontextmanager
 async def opened_store(config: Config, progress: Progress, keys: Keys | None = None) -> AsyncIterator[PostgresStore]:
-    """The house's store beside whatever else runs on it. Raises NotStored or Misconfigured."""
+    """The house's store beside whatever else runs on it. Raises Misconfigured where it cannot be opened."""
     async with AsyncExitStack() as stack:
-        url = await database_url(config, progress, stack)
-        await upgrade(url)
-        store = PostgresStore(url, keys or load_keys(config))
-        await store.start()
+        try:
+            url = await database_url(config, progress, stack)
+            await upgrade(url)
+            store = PostgresStore(url, keys or load_keys(config))
+            await store.start()
+        except NotStored as error:
+            raise Misconfigured(say("store_away", problem=error.detail or type(error).__name__)) from None
+        except Unreadable as error:
+            problem = f" ({error.detail})" if error.detail else ""
+            raise Misconfigured(say("store_other_key", problem=problem)) from None
         stack.push_async_callback(store.stop)
         yield store
 

@@ -49,7 +49,8 @@ def wecom_doors(config: Config, store: Store, metrics: Metrics) -> tuple[Door, .
     if config.settings.wecom.bot.enabled:
         doors.append(_bot(bot_settings(config), config, store, metrics))
     if config.settings.wecom.app.enabled:
-        doors.append(App(app_settings(config), secrets=store.secrets, leader=store.leader, metrics=metrics))
+        settings = app_settings(config)
+        doors.append(App(settings, secrets=store.secrets, notes=store.notes, leader=store.leader, metrics=metrics))
     return tuple(doors)
 
 
@@ -58,7 +59,7 @@ def _bot(settings: BotSettings, config: Config, store: Store, metrics: Metrics) 
     if settings.is_socket:
         return SocketBot(settings, leader=store.leader, metrics=metrics)
     may = config.settings.who_may().allows
-    return CallbackBot(settings, drafts=store.drafts, secrets=store.secrets, metrics=metrics, may=may)
+    return CallbackBot(settings, drafts=store.drafts, notes=store.notes, metrics=metrics, may=may)
 
 
 # ------------------------------------------------------------------------------------------------------ parley check

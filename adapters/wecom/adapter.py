@@ -39,7 +39,7 @@ from adapters.wecom.xml import fields_of
 from core.errors import ChannelError, Malformed, Misconfigured, NotStored, trace
 from core.language import language_of
 from core.message import Attachment, Author, Chunk, Command, CommandName, Event, Feedback, Message, ReplyId, ThreadId
-from core.ports import Accept, Delivery, Drafts, Leader, Ledger, Metrics, Receipt, Received, Secrets, Webhook
+from core.ports import Accept, Delivery, Drafts, Leader, Ledger, Metrics, Notes, Receipt, Received, Secrets, Webhook
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +234,7 @@ class CallbackBot(_Door):
         settings: BotSettings,
         *,
         drafts: Drafts,
-        secrets: Secrets,
+        notes: Notes,
         metrics: Metrics,
         may: May,
         tempo: CallbackTempo = CALLBACK_TEMPO,
@@ -245,10 +245,10 @@ class CallbackBot(_Door):
         super().__init__(settings.callback, envelope_json, metrics)
         self._settings = settings
         self._may = may
-        self._board = Board(secrets, tempo.linger)
+        self._board = Board(notes, tempo.linger)
         self._tempo = tempo
         self._streams = Streams(drafts, self._board, tempo)
-        self._rests = Rests(secrets, drafts)
+        self._rests = Rests(notes, drafts)
         self._responses = Responses()
         self._media = Media(self._crypto.key)
 
@@ -335,7 +335,7 @@ class CallbackBot(_Door):
             if (page := await self._rest(event, language)) is not None:
                 return page
             receipts = await accept(events)
-            return await self._streams.opened(receipts[0].reply_id, language)
+            return await self._streams.opened(receipts[0].reply_id, language, event.author)
         except NotStored:
             # That it would be sent again is written nowhere: whoever asked has to know.
             self._metrics.count("events", channel=self.name, outcome="lost")
@@ -368,12 +368,18 @@ class App(_Door):
     name = APP
 
     def __init__(
-        self, settings: AppSettings, *, secrets: Secrets, leader: Callable[[str], Leader], metrics: Metrics
+        self,
+        settings: AppSettings,
+        *,
+        secrets: Secrets,
+        notes: Notes,
+        leader: Callable[[str], Leader],
+        metrics: Metrics,
     ) -> None:
         super().__init__(settings.callback, envelope_xml, metrics)
         self._settings = settings
         self._api = Api(settings, metrics, secrets=secrets, leader=leader)
-        self._pacer = SharedPacer(secrets, f"{settings.corp_id}/{settings.agent_id}")
+        self._pacer = SharedPacer(notes, f"{settings.corp_id}/{settings.agent_id}", whose=self._member)
 
     async def deliver(self, delivery: Delivery, chunks: AsyncIterator[Chunk], ledger: Ledger) -> None:
         """Shows the answer to the person who asked."""
@@ -397,6 +403,9 @@ class App(_Door):
         if heard.card is None:
             return Received(HTTPStatus.OK)
         return Received(HTTPStatus.OK, self._sealed(self._pressed(heard.card, webhook), webhook), "application/xml")
+
+    def _member(self, user: str) -> Author:
+        return Author(APP, self._settings.corp_id, user)
 
     def _pressed(self, card: Card, webhook: Webhook) -> bytes:
         return pressed_xml(card, corp_id=self._settings.corp_id, created=int(webhook.received_at.timestamp()))

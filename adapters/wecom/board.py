@@ -10,10 +10,12 @@ from typing import Any
 
 from adapters.wecom.tempo import CALLBACK_TEMPO
 from core.errors import NotStored
-from core.message import ReplyId
-from core.ports import Secrets
+from core.message import Author, ReplyId
+from core.ports import Notes
 
 _LOOK_EVERY = 0.5  # seconds
+_STREAM_LASTS = timedelta(hours=1)  # and what is noted of it; it is over after minutes, and its notes go then
+_ASK_LASTS = timedelta(days=1)  # longer than anything waits for a yes
 _URL_LASTS = timedelta(minutes=50)  # of the hour that it does (developer.work.weixin.qq.com, document 101138)
 
 
@@ -62,33 +64,33 @@ class Asked:
 
 
 class Board:
-    """Notes by reply, sealed in `secrets`, gone soon after the answer is delivered. No word of a model is in them."""
+    """Notes by reply, which belong to its asker, gone soon after the answer is delivered."""
 
-    def __init__(self, secrets: Secrets, linger: float = CALLBACK_TEMPO.linger) -> None:
-        self._secrets = secrets
+    def __init__(self, notes: Notes, linger: float = CALLBACK_TEMPO.linger) -> None:
+        self._notes = notes
         self._linger = linger
         self._waiting: dict[ReplyId, asyncio.Event] = {}
         self._clearing: set[asyncio.Task[None]] = set()
 
-    async def open(self, reply: ReplyId, at: datetime) -> datetime:
+    async def open(self, reply: ReplyId, at: datetime, asker: Author) -> datetime:
         """Since when the stream is open; `at` where it was not yet."""
         if (since := await self.opened(reply)) is not None:
             return since
-        await self._secrets.put(_open(reply), at.isoformat().encode())
+        await self._notes.put(_open(reply), at.isoformat().encode(), about=asker, lifetime=_STREAM_LASTS)
         return at
 
     async def opened(self, reply: ReplyId) -> datetime | None:
         """Since when the stream is open; None where it is not, or is over."""
-        note = await self._secrets.get(_open(reply))
+        note = await self._notes.get(_open(reply))
         return datetime.fromisoformat(note.decode()) if note else None
 
     async def end(self, reply: ReplyId, ending: Ending) -> None:
         """The next poll ends the stream so."""
-        await self._secrets.put(_end(reply), json.dumps(asdict(ending)).encode())
+        await self._notes.put(_end(reply), json.dumps(asdict(ending)).encode(), about=reply, lifetime=_STREAM_LASTS)
 
     async def ending(self, reply: ReplyId) -> Ending | None:
         """How it is to end; None where it is not to end yet."""
-        note = await self._secrets.get(_end(reply))
+        note = await self._notes.get(_end(reply))
         if note is None:
             return None
         fields = json.loads(note)
@@ -96,7 +98,7 @@ class Board:
 
     async def show(self, reply: ReplyId, shown: Shown) -> None:
         """The stream was ended with this."""
-        await self._secrets.put(_shown(reply), json.dumps(asdict(shown)).encode())
+        await self._notes.put(_shown(reply), json.dumps(asdict(shown)).encode(), about=reply, lifetime=_STREAM_LASTS)
         if waiting := self._waiting.get(reply):
             waiting.set()
 
@@ -118,21 +120,21 @@ class Board:
             self._waiting.pop(reply, None)
 
     async def shown_by_now(self, reply: ReplyId) -> Shown | None:
-        note = await self._secrets.get(_shown(reply))
+        note = await self._notes.get(_shown(reply))
         return Shown(**json.loads(note)) if note else None
 
-    async def ask(self, id: str, asked: Asked) -> None:
+    async def ask(self, id: str, asked: Asked, reply: ReplyId) -> None:
         """What the person confirms by a click is answered at the address of their question: the click has none."""
-        await self._secrets.put(_ask(id), json.dumps(asdict(asked)).encode())
+        await self._notes.put(_ask(id), json.dumps(asdict(asked)).encode(), about=reply, lifetime=_ASK_LASTS)
 
     async def asked(self, id: str) -> Asked | None:
         """None where it was confirmed already."""
-        note = await self._secrets.get(_ask(id))
+        note = await self._notes.get(_ask(id))
         return Asked(**json.loads(note)) if note is not None else None
 
     async def confirmed(self, id: str) -> None:
         """An address is good for one message."""
-        await self._secrets.delete(_ask(id))
+        await self._notes.delete(_ask(id))
 
     def clear_soon(self, reply: ReplyId) -> None:
         """The answer is delivered, or given up. A poll whose answer got lost comes again within a moment."""
@@ -151,7 +153,7 @@ class Board:
             await asyncio.sleep(self._linger)
         with suppress(NotStored):
             for name in (_open(reply), _end(reply), _shown(reply)):
-                await self._secrets.delete(name)
+                await self._notes.delete(name)
 
 
 def _open(reply: ReplyId) -> str:

@@ -161,8 +161,9 @@ class CallbackDelivery:
     async def _keep_address(self, ask: Ask | None) -> None:
         address = self._delivery.return_address
         if ask is not None:
-            asked = Asked(self._delivery.reply.asker.key, str(address.get("response_url", "")), str(address["at"]))
-            await self._board.ask(ask.id, asked)
+            reply = self._delivery.reply
+            asked = Asked(reply.asker.key, str(address.get("response_url", "")), str(address["at"]))
+            await self._board.ask(ask.id, asked, reply.id)
 
     def _age(self) -> float:
         """Seconds since the question came."""

@@ -11,7 +11,8 @@ from time import monotonic, time
 from weakref import WeakValueDictionary
 
 from core.errors import RateLimited
-from core.ports import Secrets
+from core.message import Author
+from core.ports import Notes
 
 _SWEEP = 1024  # conversations, after which those long silent are forgotten
 
@@ -121,16 +122,17 @@ class Pacer:
 class SharedPacer(Pacer):
     """One count for all our processes: what a self-built app sends too much is dropped without a word.
 
-    It is kept sealed in `secrets` by conversation, `scope` being the app. Two processes that send to one person within
-    the same few milliseconds may count one call too few, which is what the windows' margin is for.
+    It is kept in `notes` by conversation, `scope` being the app, and belongs to `whose` it is. Two processes that send
+    to one person within the same few milliseconds may count one call too few, which is what the windows' margin is for.
     """
 
     def __init__(
         self,
-        secrets: Secrets,
+        notes: Notes,
         scope: str,
         windows: tuple[Window, ...] = WINDOWS,
         *,
+        whose: Callable[[str], Author],
         patience: float = 90.0,
         first_gap: float = _FIRST_GAP,
         clock: Callable[[], float] = monotonic,
@@ -138,8 +140,10 @@ class SharedPacer(Pacer):
     ) -> None:
         """`wall` gives seconds since 1970, which all machines agree on."""
         super().__init__(windows, patience=patience, first_gap=first_gap, clock=clock)
-        self._secrets = secrets
+        self._notes = notes
         self._scope = scope
+        self._whose = whose
+        self._lasts = timedelta(seconds=self._longest + patience)
         self._wall = wall
         self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
 
@@ -157,12 +161,23 @@ class SharedPacer(Pacer):
 
     async def _recall(self, conversation: str) -> None:
         """All that was taken is written down: what stands there is the whole count."""
-        if note := await self._secrets.get(self._name(conversation)):
+        note = await self._notes.get(self._name(conversation))
+        if note is None and conversation not in self._taken:
+            note = await self._take_over(conversation)
+        if note:
             self._taken[conversation] = deque(at - self._ahead for at in _moments(note))
+
+    async def _take_over(self, conversation: str) -> bytes | None:
+        """What the release before has counted. It can't read a note that is a person's, and may be gone back to."""
+        old = f"wecom/pace/{self._scope}/{conversation}"
+        if note := await self._notes.get(old):
+            await self._notes.delete(old)
+        return note
 
     async def _keep(self, conversation: str) -> None:
         moments = [round(at + self._ahead, 3) for at in self._past(conversation, self._clock())]
-        await self._secrets.put(self._name(conversation), json.dumps(moments).encode())
+        name, about = self._name(conversation), self._whose(conversation)
+        await self._notes.put(name, json.dumps(moments).encode(), about=about, lifetime=self._lasts)
 
     @property
     def _ahead(self) -> float:
@@ -170,7 +185,7 @@ class SharedPacer(Pacer):
         return self._wall() - self._clock()
 
     def _name(self, conversation: str) -> str:
-        return f"wecom/pace/{self._scope}/{conversation}"
+        return f"wecom/paced/{self._scope}/{conversation}"
 
 
 def _moments(note: bytes) -> Iterable[float]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from adapters.wecom.board import Shown
@@ -10,8 +11,9 @@ from adapters.wecom.pages import left
 from adapters.wecom.render import for_bot
 from adapters.wecom.texts import say
 from core.message import Message, ReplyId, ThreadId
-from core.ports import Drafts, Secrets
+from core.ports import Drafts, Notes
 
+_LASTS = timedelta(days=7)
 _WORDS = frozenset({"继续", "continue", "go on", "more"})
 
 
@@ -36,19 +38,19 @@ def is_continue(message: Message) -> bool:
 
 
 class Rests:
-    """One rest for each person in a thread, the newest; `secrets` keep where it is and `drafts` have the text."""
+    """One rest for each person in a thread, the newest; `notes` keep where it is and `drafts` have the text."""
 
-    def __init__(self, secrets: Secrets, drafts: Drafts) -> None:
-        self._secrets = secrets
+    def __init__(self, notes: Notes, drafts: Drafts) -> None:
+        self._notes = notes
         self._drafts = drafts
 
     async def keep(self, thread: ThreadId, rest: Rest) -> None:
-        note = asdict(rest)
-        await self._secrets.put(_name(thread, rest.asker), json.dumps(note).encode())
+        note, about = json.dumps(asdict(rest)).encode(), ReplyId(rest.reply)
+        await self._notes.put(_name(thread, rest.asker), note, about=about, lifetime=_LASTS)
 
     async def drop(self, thread: ThreadId, asker: str) -> None:
         """A newer answer leaves nothing over."""
-        await self._secrets.delete(_name(thread, asker))
+        await self._notes.delete(_name(thread, asker))
 
     async def page(self, message: Message, language: str) -> Mapping[str, Any] | None:
         """The finished stream with the next page, None where this asks for none. Raises NotStored."""
@@ -66,7 +68,7 @@ class Rests:
         return {"msgtype": "stream", "stream": {"id": f"{rest.reply}-{number}", "finish": True, "content": content}}
 
     async def _of(self, message: Message) -> Rest | None:
-        note = await self._secrets.get(_name(message.thread, message.author.key))
+        note = await self._notes.get(_name(message.thread, message.author.key))
         if note is None:
             return None
         fields = json.loads(note)

@@ -20,7 +20,7 @@ from adapters.wecom.render import for_bot
 from adapters.wecom.tempo import CALLBACK_TEMPO, CallbackTempo
 from adapters.wecom.texts import say
 from core.errors import Malformed, NotStored, Unreadable
-from core.message import ReplyId
+from core.message import Author, ReplyId
 from core.ports import Draft, Drafts, State
 
 log = logging.getLogger(__name__)
@@ -49,14 +49,14 @@ class Streams:
         self._tempo = tempo
         self._seen: OrderedDict[ReplyId, _Seen] = OrderedDict()
 
-    async def opened(self, reply: ReplyId, language: str) -> Mapping[str, Any]:
+    async def opened(self, reply: ReplyId, language: str, asker: Author) -> Mapping[str, Any]:
         """The first answer to a callback, and to one that comes again: the same stream, with the same feedback id.
 
         The question is stored by now: where nothing can be read of its answer, the stream is open all the same.
         """
         try:
             async with asyncio.timeout(_OPENED_WITHIN):
-                (await self._of(reply, is_new=True)).language = language
+                (await self._of(reply, asker)).language = language
                 body = await self._told(reply)
         except (NotStored, TimeoutError):
             body = _stream(reply, "", finish=False)
@@ -131,11 +131,11 @@ class Streams:
             return ""
         return say(_STATUS.get(kind, "status_thinking"), seen.language, seconds=seconds, position=position)
 
-    async def _of(self, reply: ReplyId, *, is_new: bool = False) -> _Seen:
+    async def _of(self, reply: ReplyId, asker: Author | None = None) -> _Seen:
         """What is known of the stream, which another process may have opened. Raises NotStored."""
         if (seen := self._seen.get(reply)) is None:
             now = datetime.now(UTC)
-            opened = await (self._board.open(reply, now) if is_new else self._board.opened(reply))
+            opened = await (self._board.open(reply, now, asker) if asker else self._board.opened(reply))
             age = (now - opened).total_seconds() if opened is not None else 0.0
             seen = self._seen.setdefault(reply, _Seen(monotonic() - age))
         self._seen.move_to_end(reply)

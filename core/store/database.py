@@ -58,8 +58,10 @@ def normal_url(url: str) -> str:
 
 
 def conninfo(url: str) -> str:
-    """The same address as libpq wants it."""
-    return make_url(normal_url(url)).set(drivername="postgresql").render_as_string(hide_password=False)
+    """The same address as libpq wants it, which knows of no other way to write a space than %20."""
+    rendered = make_url(normal_url(url)).set(drivername="postgresql").render_as_string(hide_password=False)
+    place, mark, query = rendered.partition("?")
+    return place.replace(" ", "%20") + mark + query.replace("+", "%20")
 
 
 def options(**more: str) -> str:

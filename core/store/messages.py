@@ -1,13 +1,15 @@
 """What persons said and what was read with it, sealed under the author's key."""
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 from uuid import UUID
 
 from core import codec
-from core.errors import Malformed
+from core.errors import Malformed, Unreadable
 from core.message import Author, Edited, Event, Message, ThreadId
 from core.reading import Reading
+from core.store.database import Row
 from core.store.incidents import forget_words
 from core.store.room import Desk
 from core.store.vault import DAMAGED, Vault
@@ -59,8 +61,10 @@ async def keep_reading(desk: Desk, row_id: UUID, thread: ThreadId, reading: Read
     """Keeps what was read with a stored message; nothing where there is none, or it was erased."""
     rows = await desk.tx.fetch(_READ, {"id": row_id, "thread": desk.vault.thread(thread), "author": None})
     if rows:
-        sealed = await desk.vault.seal("messages", "reading", rows[0][0], row_id, codec.dumps(reading))
-        desk.tx.later(_KEEP, {"id": row_id, "reading": sealed})
+        owner, body = rows[0]
+        with suppress(Unreadable):  # they are being forgotten
+            sealed = await desk.vault.reseal("messages", "reading", owner, row_id, codec.dumps(reading), like=body)
+            desk.tx.later(_KEEP, {"id": row_id, "reading": sealed})
 
 
 async def reading_of(desk: Desk, row_id: UUID, thread: ThreadId) -> Reading | None:
@@ -95,6 +99,15 @@ def make_room(desk: Desk, row_id: UUID) -> None:
     desk.tx.later(_MAKE_ROOM, {"id": row_id})
 
 
+async def _reworded(vault: Vault, row: Row, row_id: UUID, text: str, *, is_erased: bool) -> bytes:
+    """Under the key that it had: whoever is being forgotten meanwhile gets no new one."""
+    owner, body = row
+    message = replace(await open(vault, owner, row_id, body), text=text)
+    if is_erased:
+        message = replace(message, attachments=())
+    return await vault.reseal("messages", "body", owner, row_id, codec.dumps(message), like=body)
+
+
 async def rewrite(
     desk: Desk, row_id: UUID, thread: ThreadId, *, text: str, by: Author | None = None, is_erased: bool = False
 ) -> bool:
@@ -102,19 +115,19 @@ async def rewrite(
 
     That is what was thought about it, kept for others, or waits for a yes.
 
-    With `by`, only a message of that author; False where there is none. Once it is erased, what was read with it goes,
-    and what its undelivered answer has besides words.
+    With `by`, only a message of that author; False where there is none, or it cannot be read. Once it is erased, what
+    was read with it goes, and what its undelivered answer has besides words.
     """
     author = desk.vault.person(by) if by else None
     params = {"id": row_id, "thread": desk.vault.thread(thread), "author": author}
     rows = await desk.tx.fetch(_READ, params)
     if not rows:
         return False
-    owner, body = rows[0]
-    message = replace(await open(desk.vault, owner, row_id, body), text=text)
-    if is_erased:
-        message = replace(message, attachments=())
-    sealed = await seal(desk.vault, owner, row_id, message)
+    try:
+        sealed = await _reworded(desk.vault, rows[0], row_id, text, is_erased=is_erased)
+    except Unreadable:
+        logger.warning("message %s cannot be read, as of somebody who is being forgotten, and stays so", row_id.hex)
+        return False
     desk.tx.later(_WRITE, {"id": row_id, "body": sealed, "is_erased": is_erased})
     desk.tx.later(_FORGET, {"id": row_id})
     await forget_words(desk, row_id)

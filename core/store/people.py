@@ -3,14 +3,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from time import monotonic
 from uuid import UUID
 
 from core import codec
+from core.commands import is_farewell
 from core.errors import LeaseLost, NotStored
-from core.message import Author, Message, Reply
+from core.message import Author, Event, Message, Reply
 from core.ports import Claim, Forgotten, Mark, Signal, SignalKind, Vote
 from core.store import messages, ratings, replies, seal, yielding
 from core.store.audit import PostgresAudit
@@ -24,16 +26,33 @@ logger = logging.getLogger(__name__)
 
 _BATCH = 500  # rows, with all that hangs on them: what is locked at once is soon free again
 _PAGE = 200
-_PATIENCE = 1.0  # seconds in which whoever answers them ends that properly
+_PATIENCE = 1.0  # seconds in which whoever answers them ends that properly,
+_TELLING = 3.0  # or in which they are told that they were forgotten before
 _LOOK = 0.05
 
+# One forgetting of a person after the other, over all processes.
+_GATE = "SELECT pg_advisory_xact_lock(%(gate)s)"
+# Commands of theirs that are not answered yet; the text of anything else is not in `payload`.
+_COMMANDS = """
+    SELECT id, reply_id, payload FROM inbox
+    WHERE author = %(person)s AND lane = 'turn' AND status IN (0, 1) AND payload IS NOT NULL ORDER BY id FOR UPDATE
+"""
+_IS_TELLING = """
+    SELECT EXISTS (SELECT FROM inbox WHERE id = ANY(%(ids)s::bigint[]) AND status = 1)
+        OR EXISTS (SELECT FROM outbox WHERE inbox_id = ANY(%(ids)s::bigint[]) AND status = 0 AND owner IS NOT NULL)
+        OR EXISTS (
+            SELECT FROM outbox WHERE inbox_id = ANY(%(ids)s::bigint[]) AND status = 0 AND is_ready AND owner IS NULL
+        )
+"""
 _DROP_KEY = "DELETE FROM keys WHERE scope = %(person)s"
 _NEW_KEY = "INSERT INTO keys (scope, wrapped) VALUES (%(person)s, %(wrapped)s) RETURNING id"
-_RESEAL = """
-    UPDATE inbox SET payload = %(payload)s
+_RESEAL = "UPDATE inbox SET payload = %(payload)s WHERE id = %(id)s"
+_HOLD = """
+    UPDATE inbox SET lease_until = lease_until
     WHERE id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s
 """
 _DROP_CACHED = "DELETE FROM cached WHERE asker = %(person)s"
+_DROP_NOTES = "DELETE FROM secrets WHERE owner = %(person)s"
 _TELL = f"SELECT pg_notify('{CHANNEL}', %(signal)s)"
 # Whoever else has an answer of theirs written again.
 _IS_ANSWERED_AGAIN = """
@@ -43,7 +62,7 @@ _IS_ANSWERED_AGAIN = """
 _STOP = f"""
     WITH stopped AS (
         UPDATE inbox SET mark = '{Mark.ERASE}'
-        WHERE lane = 'turn' AND id <> %(own)s
+        WHERE lane = 'turn' AND id <> ALL(%(spared)s::bigint[])
             AND (author = %(person)s AND status IN (0, 1) OR {_IS_ANSWERED_AGAIN})
         RETURNING reply_id, status
     )
@@ -52,7 +71,7 @@ _STOP = f"""
 # Turns, and answers on their way out.
 _RUNNING = f"""
     SELECT EXISTS (
-        SELECT FROM inbox WHERE lane = 'turn' AND id <> %(own)s
+        SELECT FROM inbox WHERE lane = 'turn' AND id <> ALL(%(spared)s::bigint[])
             AND (author = %(person)s AND status = 1 OR {_IS_ANSWERED_AGAIN})
     ) OR EXISTS (
         SELECT FROM outbox JOIN replies ON replies.id = outbox.reply_id
@@ -63,9 +82,13 @@ _RUNNING = f"""
 _ENDED_ROW = f"""
     UPDATE inbox SET status = 2, payload = NULL, reason = NULL, author = '{NOBODY}', owner = NULL, lease_until = NULL,
         finished_at = COALESCE(finished_at, now())
-    WHERE author = %(person)s AND status IN (0, 1, 3) AND id <> %(own)s
+    WHERE author = %(person)s AND status IN (0, 1, 3) AND id <> ALL(%(spared)s::bigint[])
 """
-_END = f"{_ENDED_ROW} AND id <= %(last)s"
+# A place in the outbox that waits for an answer goes with it: the next of its thread would wait for ever.
+_END = f"""
+    WITH ended AS ({_ENDED_ROW} AND id <= %(last)s RETURNING reply_id)
+    DELETE FROM outbox USING ended WHERE outbox.reply_id = ended.reply_id AND NOT is_ready
+"""
 # With the key: what is being counted just now would be sealed under the next one, and would stay.
 _END_CONTROL = f"{_ENDED_ROW} AND lane = 'control'"
 _LAST = "SELECT COALESCE(max(id), 0) FROM inbox"
@@ -76,7 +99,7 @@ _IS_SHREDDED = """
     )
 """
 # What comes of an event that came before is theirs as well where it is written too late to be sealed under the old key.
-_IS_FROM_BEFORE = "{row}.seq <= %(last)s AND {row}.seq <> %(own)s"
+_IS_FROM_BEFORE = "{row}.seq <= %(last)s AND {row}.seq <> ALL(%(spared)s::bigint[])"
 _IS_LEFT_OVER = "NOT EXISTS (SELECT FROM replies WHERE replies.id = {row}.reply_id)"
 # That a thread was begun is remembered of it: what was said there is not to be read from the platform again.
 _LEAVE = """
@@ -137,6 +160,24 @@ _DROP_OTHERS = tuple(
     )
     for table, id_, person in (("votes", "id", "author"), ("incidents", "id", "asker"), ("asks", "reply_id", "asker"))
 )
+_DROP_NOTES_LATE = _DROP.format(
+    table="secrets", id="id", person="owner", is_theirs=_IS_SHREDDED.format(blob="secrets.body")
+)
+# A thread that nothing of theirs is left in was begun by nobody, also where it was begun with a command alone.
+_LET_GO = """
+    WITH gone AS (
+        UPDATE threads SET owner = NULL, asked_at = NULL, reset_seq = GREATEST(reset_seq, 1)
+        WHERE owner = %(person)s AND id IN (
+            SELECT id FROM threads WHERE owner = %(person)s AND asked_at IS {begun_by}
+                AND id NOT IN (SELECT thread FROM messages WHERE author = %(person)s)
+                AND id NOT IN (SELECT thread FROM replies WHERE asker = %(person)s)
+                AND id NOT IN (SELECT thread FROM inbox WHERE author = %(person)s AND status IN (0, 1))
+            LIMIT %(limit)s
+        ) RETURNING 1
+    )
+    SELECT count(*) FROM gone HAVING count(*) > 0
+"""
+_LET_GO_OF = (_LET_GO.format(begun_by="NULL"), _LET_GO.format(begun_by="NOT NULL"))
 # An answer that was finished before may be kept for others until its question is gone. Who holds it by now, lets it go.
 _DROP_KEPT_LATE = f"""
     WITH gone AS (
@@ -178,16 +219,24 @@ class PostgresPeople:
     async def forget(self, person: Author, *, sparing: Claim | None = None, by: str = "") -> Forgotten:
         """The key goes first, in one transaction with what is cached; whatever breaks off after it, all is unreadable.
 
-        Then, in batches, the rows that were sealed under it.
+        Then, in batches, the rows that were sealed under it. Whoever asks for it twice at once is forgotten once, and
+        every event that asks is answered.
         """
-        params: Params = {"person": self._vault.person(person), "own": sparing.id if sparing else 0}
-        params["last"] = await self._shred(params, sparing, by)
+        return await self._forget(self._vault.person(person), sparing, by)
+
+    async def forget_again(self, person: UUID, *, by: str) -> Forgotten:
+        """The same, of somebody who is known by their blind index alone: a backup has brought them back."""
+        return await self._forget(person, None, by)
+
+    async def _forget(self, person: UUID, sparing: Claim | None, by: str) -> Forgotten:
+        params: Params = {"person": person}
+        params |= await self._shred(person, sparing, by)
         await self._wait(params)
-        await self._fetch(_END, params, SignalKind.INBOX, "turn")
+        await yielding.begun_anew(partial(self._end, params))
         votes = await self._drop(_DROP_VOTES, params)
         answers = await self._drop(_DROP_REPLIES, params)
         said = await self._drop(_DROP_MESSAGES, params)
-        for sql in _DROP_OTHERS:
+        for sql in (*_DROP_OTHERS, _DROP_NOTES_LATE, *_LET_GO_OF):
             await self._drop(sql, params)
         signal = self._hub.payload_for_all(SignalKind.FORGET, params["person"].hex)
         await self._database.fetch(_DROP_KEPT_LATE, params | {"signal": signal})
@@ -196,31 +245,66 @@ class PostgresPeople:
             await self._database.fetch(_SWEEP)
         return Forgotten(said, answers, votes)
 
-    async def _shred(self, params: Params, sparing: Claim | None, by: str) -> int:
-        """The id of the last event that came before."""
-        scope: UUID = params["person"]
+    async def _shred(self, scope: UUID, sparing: Claim | None, by: str) -> Params:
+        """`last`, the id of the last event that came before, and `spared`, those of the events that are answered.
+
+        Whoever was forgotten a moment ago, and says it again elsewhere, is told so before that answer is forgotten too.
+        """
+        until = monotonic() + _TELLING
+        while True:
+            waits = monotonic() < until
+            begun = await yielding.begun_anew(partial(self._begin, scope, sparing, by, waits=waits))
+            if begun is not None:
+                return begun
+            await asyncio.sleep(_LOOK)
+
+    async def _begin(self, scope: UUID, sparing: Claim | None, by: str, *, waits: bool) -> Params | None:
+        """None where it is to be waited for somebody who is being told. Others wait for this for a moment alone."""
+        params: Params = {"person": scope, "gate": int.from_bytes(scope.bytes[8:], signed=True)}
         signal, marks = self._hub.payload_of(SignalKind.FORGET, scope.hex), self._hub.payload_for_all(SignalKind.MARK)
         async with self._database.transaction() as tx:
-            tx.later(_DROP_KEY, params)
-            if sparing:
-                await self._spare(tx, params, sparing)
-            tx.later(_DROP_CACHED, params)
-            tx.later(_STOP, params | {"signal": marks})  # first, as whoever erases a question marks its turn first
+            yielding.give_way(tx)
+            tx.later(_GATE, params)
+            before = await self._audit.last(tx, "forget", scope)
+            if sparing and sparing.id <= before.get("until", 0):  # it was done when this one had been asked for
+                return {"last": before["until"], "spared": before["sparing"]}
+            if waits and (await tx.fetch(_IS_TELLING, {"ids": before.get("sparing", [])}))[0][0]:
+                return None
+            tx.later(_DROP_KEY, params)  # intake holds it until what was sealed under it is committed
+            spared = await self._spared(tx, params, sparing) if sparing else {}
+            params["spared"] = list(spared)
+            if spared:
+                await self._spare(tx, scope, spared)
+            for sql in (_DROP_CACHED, _DROP_NOTES):
+                tx.later(sql, params)
+            tx.later(_STOP, params | {"signal": marks})
             tx.later(_END_CONTROL, params)
             tx.later(_TELL, {"signal": signal})
             ((last,),) = await tx.fetch(_LAST, None)
-            await self._audit.add(tx, "forget", by=by, person=scope, details={})
+            done = {"until": last, "sparing": params["spared"]} if sparing else {}
+            await self._audit.add(tx, "forget", by=by, person=scope, details=done)
         self._hub.publish(Signal(SignalKind.FORGET, scope.hex))
-        return int(last)
+        return {"last": last, "spared": params["spared"]}
 
-    async def _spare(self, tx: Transaction, params: Params, claim: Claim) -> None:
-        """The event that asks for this is sealed anew, so that a later try of it can be answered."""
-        scope, row = params["person"], UUID(claim.reply_id)
+    async def _spared(self, tx: Transaction, params: Params, claim: Claim) -> dict[int, tuple[UUID, Event]]:
+        """The events that ask for this, by their ids: the claimed one, and what they have said elsewhere meanwhile."""
+        spared: dict[int, tuple[UUID, Event]] = {claim.id: (UUID(claim.reply_id), claim.event)}
+        tx.later(_HOLD, token(claim), LeaseLost)
+        for id_, row, payload in await tx.fetch(_COMMANDS, params):
+            with suppress(*DAMAGED):
+                event = codec.loads(await self._vault.open("inbox", "payload", params["person"], row, payload))
+                if is_farewell(event):
+                    spared[id_] = (row, event)
+        return spared
+
+    async def _spare(self, tx: Transaction, scope: UUID, spared: Mapping[int, tuple[UUID, Event]]) -> None:
+        """They are sealed anew, so that a later try of them can be answered."""
         secret, wrapped = self._vault.new_key(scope)
         ((key_id,),) = await tx.fetch(_NEW_KEY, {"person": scope, "wrapped": wrapped})
-        place = Place("inbox", "payload", scope.bytes, row.bytes)
-        payload = seal.seal(DataKey(key_id, secret), place, codec.dumps(claim.event))
-        tx.later(_RESEAL, token(claim) | {"payload": payload}, LeaseLost)
+        for id_, (row, event) in spared.items():
+            place = Place("inbox", "payload", scope.bytes, row.bytes)
+            payload = seal.seal(DataKey(key_id, secret), place, codec.dumps(event))
+            tx.later(_RESEAL, {"id": id_, "payload": payload})
 
     async def _wait(self, params: Params) -> None:
         """Until those who write answers for them have stopped; whoever has not by then finds their turn gone."""
@@ -235,10 +319,12 @@ class PostgresPeople:
             total += rows[0][0]
         return total
 
-    async def _fetch(self, sql: str, params: Params, kind: SignalKind, key: str) -> None:
+    async def _end(self, params: Params) -> None:
+        """Whoever ends one of these turns just now goes first: they call the next of its thread, which is ended too."""
         async with self._database.transaction() as tx:
-            tx.later(sql, params)
-            tx.later(_TELL, {"signal": self._hub.payload_for_all(kind, key)})
+            yielding.give_way(tx)
+            tx.later(_END, params)
+            tx.later(_TELL, {"signal": self._hub.payload_for_all(SignalKind.INBOX, "turn")})
 
     async def everything(self, person: Author) -> AsyncGenerator[Message | Reply | Vote, None]:
         params: Params = {"person": self._vault.person(person)}

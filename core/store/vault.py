@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Collection
 from uuid import UUID
 
-from core.errors import Malformed, Unreadable
+from core.errors import Malformed, NotStored, Unreadable
 from core.message import Author, PartId, ReplyId, ThreadId
 from core.store import seal
 from core.store.database import Database, Row
@@ -22,6 +22,7 @@ _LARGE = 2**18  # bytes; a picture, which would push a thousand texts out and is
 INDEX_SCOPE = b"house|index"
 
 _FIND_KEY = "SELECT id, wrapped FROM keys WHERE scope = %(scope)s"
+_FIND_ALL = "SELECT scope, id FROM keys WHERE scope = ANY(%(scopes)s::uuid[])"
 _MAKE_KEY = """
     WITH made AS (
         INSERT INTO keys (scope, wrapped) VALUES (%(scope)s, %(wrapped)s)
@@ -103,6 +104,19 @@ class Vault:
         self._remember(epoch, place, blob, plain)
         return blob
 
+    async def reseal(self, table: str, column: str, scope: UUID, row: UUID, plain: bytes, *, like: bytes) -> bytes:
+        """Under the very key that `like` was sealed with; raises Unreadable where that is gone.
+
+        For what goes on from something that is kept already: whoever is being forgotten gets no new key by it.
+        """
+        place, epoch = Place(table, column, scope.bytes, row.bytes), self._epoch
+        key = await self._key_of(scope, seal.key_id(like))
+        if key.id != seal.key_id(like):
+            raise Unreadable
+        blob = seal.seal(key, place, plain)
+        self._remember(epoch, place, blob, plain)
+        return blob
+
     async def open(self, table: str, column: str, scope: UUID, row: UUID, blob: bytes) -> bytes:
         """Raises Unreadable."""
         place, epoch = Place(table, column, scope.bytes, row.bytes), self._epoch
@@ -130,6 +144,24 @@ class Vault:
         self._is_deaf = not is_heard
         self._data_keys.clear()
         self._opened.clear()
+
+    async def recheck(self) -> None:
+        """Whose key is in the database no more is shredded here too, should nobody have been heard to say so."""
+        scopes = {*self._data_keys, *(UUID(bytes=place.scope) for place, _ in self._opened)}
+        try:
+            found = await self._database.fetch(_FIND_ALL, {"scopes": list(scopes)}) if scopes else []
+        except NotStored:  # nobody can say whose it is: nothing is held
+            self.listen(is_heard=not self._is_deaf)
+            return
+        current: dict[UUID, int] = {scope: id_ for scope, id_ in found}  # noqa: C416 - a row is no pair to mypy
+        for scope in self._data_keys:
+            held = self._data_keys.get(scope)
+            if held and scope in scopes and current.get(scope) != held.id:
+                self.shred(scope)
+        for place, blob in self._opened:
+            scope = UUID(bytes=place.scope)
+            if scope in scopes and current.get(scope) != seal.key_id(blob):
+                self.shred(scope)
 
     def _may_keep(self, epoch: int) -> bool:
         """What was read before somebody was forgotten may be theirs."""

@@ -1,5 +1,6 @@
 """What a person who wants to be forgotten reads, and what happens."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -62,6 +63,21 @@ async def test_what_runs_for_them_elsewhere_is_stopped_and_nobody_elses(house):
     await house.until_idle()
     assert house.door.shown.get(question.id) != "answer to what for?"
     assert await said(house) == [done]
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.05, 0.3])
+async def test_whoever_says_yes_in_two_threads_at_once_is_told_in_both(house, spread):
+    await house.until((await house.ask("why?"))[1])
+    await house.until((await house.ask("mine", thread="v", author=BOB))[1])
+    orders = [house.command(CommandName.FORGET, args="yes", thread=thread) for thread in ("t", "u", "t")]
+    for order in orders:
+        await house.accept(order)
+        await asyncio.sleep(spread)
+    done = say("forgotten", "en")
+    await eventually(lambda: [house.door.shown.get(order.id) for order in orders] == [done] * 3)
+    await house.until_idle()
+    assert set(await said(house)) == {done}
+    assert await said(house, BOB) == ["mine", "answer to mine"]
 
 
 async def test_whoever_may_not_ask_is_told_that(house):

@@ -1,5 +1,6 @@
 """What every store promises of a person as a whole: that they can be forgotten, and be given what is theirs."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -199,6 +200,76 @@ async def test_an_owner_that_lost_the_event_that_asks_for_it_forgets_nothing(sto
     with pytest.raises(LeaseLost):
         await store.people.forget(ANN, sparing=replace(asking, attempts=9))
     assert await said(store) == ["old", "42"]
+
+
+async def asked_twice(store: Store) -> tuple[Claim, Claim]:
+    await answered(store, message("old"))
+    await add(store, command(CommandName.FORGET, args="yes"), command(CommandName.FORGET, args="yes", thread=ATTIC))
+    first, second = await claims(store)
+    return first, second
+
+
+async def told(store: Store, asking: Claim) -> None:
+    await deliver(store, await finish(store, asking, await begin(store, asking), "Done."))
+
+
+async def test_both_are_answered_where_it_is_asked_for_twice_at_once(store: Store):
+    first, second = await asked_twice(store)
+    for asking in (first, second):
+        await store.people.forget(ANN, sparing=asking)
+    for asking in (second, first):
+        await told(store, asking)
+    assert await said(store) == ["Done.", "Done."]
+
+
+async def test_both_are_answered_where_two_processes_do_it_at_the_same_time(store: Store):
+    await answered(store, message("Bob's", author=BOB), "for Bob")
+    asked = await asked_twice(store)
+
+    async def forget_and_tell(asking: Claim) -> None:
+        await store.people.forget(ANN, sparing=asking)
+        await told(store, asking)
+
+    await asyncio.gather(*map(forget_and_tell, asked))
+    assert await said(store) == ["Done.", "Done."]
+    assert await said(store, BOB) == ["Bob's", "for Bob"]
+    assert len(await store.audit.newest(limit=9, person=ANN)) == 1
+
+
+async def test_whoever_asks_again_while_they_are_told_is_told_both_times(store: Store):
+    first = await asked_to_be_forgotten(store)
+    await store.people.forget(ANN, sparing=first)
+    delivery = await begin(store, first)
+    await add(store, message("since then", thread=ATTIC))
+    await add(store, command(CommandName.FORGET, args="yes", thread=replace(ROOM, thread="third")))
+    _, second = await claims(store)
+    again = asyncio.create_task(store.people.forget(ANN, sparing=second))
+    await asyncio.wait({again}, timeout=0.2)
+    await deliver(store, await finish(store, first, delivery, "Done."))
+    await again
+    await told(store, second)
+    assert (await said(store))[-1] == "Done."
+    assert "since then" not in await said(store)
+
+
+async def test_one_that_waits_still_is_answered_when_it_is_claimed(store: Store):
+    first = await asked_to_be_forgotten(store)
+    waiting = command(CommandName.FORGET, args="yes", thread=ATTIC)
+    await add(store, waiting, command(CommandName.FORGET, thread=ATTIC))
+    await store.people.forget(ANN, sparing=first)
+    await told(store, first)
+    second = await claim(store)
+    assert (second.event, second.mark) == (waiting, None)
+    assert await store.people.forget(ANN, sparing=second) == Forgotten()
+    await told(store, second)
+    assert await said(store) == ["Done.", "Done."]
+
+
+async def test_a_thread_begun_with_an_unanswered_command_is_nobodys(store: Store):
+    await add(store, command(CommandName.HELP))
+    assert await store.archive.owns(ROOM, ANN) is True
+    await store.people.forget(ANN)
+    assert await store.archive.owns(ROOM, ANN) is not True
 
 
 async def test_whoever_was_never_here_is_forgotten_as_well(store: Store):

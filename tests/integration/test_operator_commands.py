@@ -10,8 +10,10 @@ from typer.testing import CliRunner, Result
 
 from bot.__main__ import app
 from bot.texts import say, speak
+from core.errors import NotStored
 from core.message import Author
 from core.store import Keys, PostgresStore
+from core.store.people import PostgresPeople
 from tests.postgres import database_url
 from tests.store_moves import ANN, BOB, answered, message, vote
 
@@ -121,3 +123,47 @@ def test_teams_ids_are_named_with_their_colons_quoted():
     from bot.people import person
 
     assert person("teams:tenant:29%3A1xyz") == Author("teams", "tenant", "29:1xyz")
+
+
+COMMANDS = [
+    ("forget", "--yes", "--user", ANN.key),
+    ("export", "--user", ANN.key),
+    ("keys", "list"),
+    ("keys", "rotate"),
+    ("audit", "list"),
+    ("audit", "verify"),
+]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_what_keeps_a_command_from_its_work_is_said_and_what_to_do(parley: Parley, monkeypatch, words, language: str):
+    speak(language)
+    other = parley(*words, keys="1:" + base64.b64encode(b"x" * 32).decode())
+    assert (other.exit_code, other.stdout) == (1, "")
+    assert say("store_other_key", problem="") in other.stderr
+    monkeypatch.setenv("DATABASE_URL", "postgresql://parley:canary@127.0.0.1:1/none")
+    away = parley(*words)
+    assert (away.exit_code, away.stdout) == (1, "")
+    assert say("store_away", problem="(OperationalError)") in away.stderr
+    monkeypatch.setenv("DATABASE_URL", "canary")
+    no_url = parley(*words)
+    assert (no_url.exit_code, no_url.stdout) == (1, "")
+    assert say("database_url_malformed") in no_url.stderr
+    assert "canary" not in away.output + no_url.output
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt, NotStored])
+def test_a_command_that_is_broken_off_says_what_that_means(parley: Parley, monkeypatch, fault):
+    def broken_off(*_: object, **__: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PostgresPeople, "_drop", broken_off)
+        patch.setattr(PostgresPeople, "everything", broken_off)
+        for words in (("forget", "--yes"), ("export",)):
+            result = parley(*words, "--user", ANN.key)
+            assert (result.exit_code, result.stdout) == (1, "")
+            assert say(f"{words[0]}_broken_off", person=ANN.key) in result.stderr
+    again = parley("forget", "--yes", "--user", ANN.key)
+    assert say("forget_done", messages=1, answers=1, votes=1, person=ANN.key) in again.stderr

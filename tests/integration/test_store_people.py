@@ -11,7 +11,7 @@ from core.errors import LeaseLost, Unreadable
 from core.message import Author, CommandName, PartId
 from core.ports import CachedAnswer, Claim, Draft, Incident, Mark, State
 from core.reading import ReadFile, Reading
-from core.store import Keys, PostgresStore, seal
+from core.store import Keys, PostgresStore, postgres, seal
 from core.store.database import conninfo
 from core.store.room import NOBODY
 from core.store.seal import DataKey, Place
@@ -52,12 +52,17 @@ SEALED = {
     ("votes", "body"): ("id", "author"),
     ("incidents", "body"): ("id", "asker"),
     ("incidents", "appeal"): ("id", "asker"),
+    ("incidents", "ruling"): ("id", "asker"),
     ("asks", "body"): ("reply_id", "asker"),
     ("inbox", "payload"): ("reply_id", "author"),
     ("outbox", "state"): ("reply_id", "(SELECT asker FROM replies WHERE replies.id = reply_id)"),
     ("cached", "body"): ("key", "asker"),
     ("cached", "vector"): ("key", "asker"),
+    ("secrets", "body"): ("id", "owner"),
+    ("lifted", "body"): ("person", "person"),
 }
+# A limit stays lifted as long as it was to be: the row says so of an index, and its name opens to nobody.
+STAYS = {("lifted", "body")}
 
 
 class Sealed(NamedTuple):
@@ -107,6 +112,8 @@ async def live(store: PostgresStore) -> None:
         await unit.threads.keep_reading(ROOM, question.id, Reading(files=(ReadFile("a.txt", "canary"),)))
         await unit.incidents.record(taken.reply_id, ROOM, ANN, Incident("question", "c", "refuse", excerpt="canary"))
         await unit.incidents.appeal(ANN, taken.reply_id, comment="canary")
+        (found,) = await unit.incidents.newest(limit=1)
+        assert await unit.incidents.rule(found.cursor, by="root", is_right=False, note="canary")
         await unit.asks.keep(taken.reply_id, ROOM, ANN, Pending("post", {"to": "canary"}), lifetime=LEASE)
     delivery = await finish(store, taken, delivery, "canary", State.ASKED, reasoning="canary")
     async with store.unit() as unit:
@@ -115,6 +122,9 @@ async def live(store: PostgresStore) -> None:
         kept = CachedAnswer("canary", "canary", "echo@1")
         assert await unit.cached.keep(KEY, KEY, kept, delivery.reply, lifetime=LEASE, vector=[1.0], embedder="e")
         await unit.ratings.record(vote(taken.reply_id, comment="canary"))
+    await store.notes.put("her page", b"canary", about=taken.reply_id, lifetime=LEASE)
+    await store.notes.put("her pace", b"canary", about=ANN, lifetime=LEASE)
+    await store.quotas.lift(ANN, by="root")
     others = await answered(store, message("Bob's", author=BOB, thread=ATTIC))
     async with store.unit() as unit:
         await unit.ratings.record(vote(others, 1, comment="canary"))
@@ -139,10 +149,10 @@ async def test_what_was_kept_of_them_opens_to_nobody_with_every_key_at_hand(open
     after, keys = dump(database_url), data_keys(database_url)
     assert keys
     assert not [sealed.place for sealed in before if opens(sealed, keys)]
-    assert not [sealed.place for sealed in before if sealed.blob.hex() in after]
-    audited = [line for line in after.splitlines() if str(ann) in line]
-    assert len(audited) == 1  # that somebody was forgotten, and by an index alone who
-    assert audited[0].startswith("INSERT INTO public.audit ")
+    assert {sealed.place[:2] for sealed in before if sealed.blob.hex() in after} == STAYS
+    named = [line.split()[2] for line in after.splitlines() if str(ann) in line]
+    # That a limit was lifted for somebody, that they were forgotten, and by an index alone who.
+    assert named == ["public.audit", "public.audit", "public.lifted"]
     assert str(bob) in after
     assert [text async for text in store.people.everything(BOB)]
 
@@ -157,7 +167,8 @@ async def test_each_sealed_column_is_in_this_test(open_store: OpenStore, databas
     of_the_house = {
         ("keys", "wrapped"),
         ("house", "wrapped"),
-        ("secrets", "body"),
+        ("admins", "body"),
+        ("admin_sessions", "body"),
         ("audit", "body"),
         ("audit", "link"),
     }
@@ -413,3 +424,150 @@ async def test_whoever_stores_into_the_same_threads_goes_first(open_store: OpenS
                 await asyncio.sleep(0.01)
         await unit.inbox.add([message("Bob's", author=BOB, thread=threads[1])])
     assert (await forgetting).messages == 2
+
+
+async def test_a_turn_that_ends_meanwhile_and_calls_the_next_goes_first(
+    open_store: OpenStore, database_url: str, monkeypatch
+):
+    """It holds its own row and is to call the one behind it; the forgetting has that, and is to end the first."""
+    store = await open_store(KEYS)
+    await add(store, *(message(str(number)) for number in range(9)))
+    await claim(store)
+    with psycopg.connect(conninfo(database_url)) as ending:
+
+        async def meanwhile(params: Any) -> None:
+            ending.execute("UPDATE inbox SET finished_at = now() WHERE status = 1")
+
+        monkeypatch.setattr(store.people, "_wait", meanwhile)
+        forgetting = asyncio.create_task(store.people.forget(ANN))
+        await until_somebody_waits(database_url)
+        called = await asyncio.to_thread(ending.execute, "UPDATE inbox SET aside = NULL WHERE aside = 1")
+        assert called.rowcount == 1
+    assert (await forgetting).messages == 9
+
+
+# --------------------------------------------------------------------------------------- whoever edits meanwhile
+
+
+async def until_somebody_waits(url: str) -> None:
+    async with asyncio.timeout(5):
+        while not rows(url, "SELECT pid FROM pg_locks WHERE NOT granted"):
+            await asyncio.sleep(0.01)
+
+
+async def test_whoever_edits_a_question_and_forgets_what_was_kept_of_it_are_not_in_each_others_way(
+    open_store: OpenStore, database_url: str
+):
+    """The edit holds the turn and is to take the kept answer, the forgetting the other way round."""
+    here, there = await open_store(KEYS), await open_store(KEYS)
+    question = message("May I?")
+    reply = await answered(here, question)
+    async with here.unit() as unit:
+        kept, stored = CachedAnswer("may i", "42", "echo@1"), await unit.replies.get(reply)
+        assert stored
+        assert await unit.cached.keep(KEY, KEY, kept, stored, lifetime=LEASE)
+    await add(here, command(CommandName.REGENERATE, args=reply))
+    await begin(here, await claim(here), replaces=reply)
+
+    async with there.unit() as unit:
+        assert await unit.inbox.amend(ROOM, question.id, "Might I?") == 1
+        forgetting = asyncio.create_task(here.people.forget(ANN))
+        await until_somebody_waits(database_url)
+
+    assert (await forgetting).messages == 1
+    assert await kept_of(here, database_url) == []
+
+
+async def test_whoever_is_forgotten_while_they_edit_gets_no_new_key(
+    open_store: OpenStore, database_url: str, monkeypatch
+):
+    here, there = await open_store(KEYS), await open_store(KEYS)
+    question = message("May I?")
+    await answered(here, question)
+    person, opened, met = there._vault.person(ANN), asyncio.Event(), asyncio.Event()
+    unsealed = there._vault.open
+
+    async def opening(*place: Any) -> bytes:
+        plain = await unsealed(*place)
+        opened.set()
+        await met.wait()
+        return plain
+
+    monkeypatch.setattr(there._vault, "open", opening)
+
+    async def edit() -> bool:
+        async with there.unit() as unit:
+            return await unit.threads.edit(ROOM, question.id, ANN, "Might I?")
+
+    editing = asyncio.create_task(edit())
+    await opened.wait()
+    forgetting = asyncio.create_task(here.people.forget(ANN))
+    theirs = f"SELECT id FROM keys WHERE scope = '{person}'"
+    async with asyncio.timeout(5):
+        while rows(database_url, theirs) or there._vault._data_keys.get(person):
+            await asyncio.sleep(0.01)
+    met.set()
+    assert await editing is False
+    await forgetting
+    assert rows(database_url, theirs) == []
+    assert await kept_of(here, database_url) == []
+
+
+async def test_an_edit_of_what_is_being_forgotten_finds_nothing(open_store: OpenStore, monkeypatch):
+    store = await open_store(KEYS)
+    question = message("May I?")
+    await add(store, question)
+    found: list[Any] = []
+
+    async def meanwhile(params: Any) -> None:
+        async with store.unit() as unit:
+            found.append(await unit.threads.edit(ROOM, question.id, ANN, "Might I?"))
+        async with store.unit() as unit:
+            found.append(await unit.inbox.amend(ROOM, question.id, "Might I?"))
+
+    monkeypatch.setattr(store.people, "_wait", meanwhile)
+    await store.people.forget(ANN)
+    assert found == [False, 0]
+
+
+async def test_a_note_that_the_release_before_has_written_over_is_read(open_store: OpenStore):
+    """It knows of no owner: what it writes is the house's, in the row that says whose it was."""
+    store = await open_store(KEYS)
+    await store.notes.put("page", b"1", about=ANN, lifetime=LEASE)
+    await store.secrets.put("page", b"2")
+    assert await store.notes.get("page") == b"2"
+    await store.people.forget(ANN)
+    assert await store.notes.get("page") is None
+
+
+# ------------------------------------------------------------------------------------------------ whoever hears nothing
+
+
+async def test_a_process_that_hears_nothing_holds_no_key_for_long(open_store: OpenStore, monkeypatch):
+    monkeypatch.setattr(postgres, "_RECHECK", 0.05)
+    here, there = await open_store(KEYS), await open_store(KEYS)
+    monkeypatch.setattr(there._hub, "hear", lambda payload: None)
+    there._vault._is_deaf = False
+    ann, bob = (there._vault.person(person) for person in (ANN, BOB))
+    await answered(there, message("Ann's"))
+    await answered(there, message("Bob's", author=BOB))
+    await here.people.forget(ANN)
+    async with asyncio.timeout(5):
+        while there._vault._data_keys.get(ann) or ann.bytes in {place.scope for place, _ in there._vault._opened}:
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0)
+    assert there._vault._data_keys.get(bob)
+    assert bob.bytes in {place.scope for place, _ in there._vault._opened}
+
+
+async def test_what_was_opened_is_not_held_where_the_key_is_another_by_now(open_store: OpenStore, monkeypatch):
+    here, there = await open_store(KEYS), await open_store(KEYS)
+    monkeypatch.setattr(there._hub, "hear", lambda payload: None)
+    there._vault._is_deaf = False
+    ann = there._vault.person(ANN)
+    await answered(there, message("Ann's"))
+    there._vault._data_keys.drop(ann)
+    await here.people.forget(ANN)
+    await answered(here, message("new"))
+    await there._vault.recheck()
+    assert ann.bytes not in {place.scope for place, _ in there._vault._opened}

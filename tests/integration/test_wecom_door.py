@@ -43,6 +43,7 @@ QUICK = Tempo(waiting_after=0.2, at_once=0.02, first_after=0.02, sign_every=0.3,
 MAY_NOT = "我不能在这里回答"
 NOT_STORED = "暂时无法保存，请稍后再发送一次。"
 _UNSEEN = "\u200b\u200c\u200d"
+OWNED = "SELECT owner FROM secrets WHERE owner IS NOT NULL"
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 
 
@@ -309,6 +310,28 @@ class TestWhoMayAsk:
             await town.wecom.say(ANNA, ANNA, "continue")
             await town.wecom.settle()
             assert "Line 900 " in texts(town, ANNA)[-1]
+
+
+# -------------------------------------------------------------------------------------------------- who is forgotten
+
+
+@pytest.mark.parametrize(("way", "lines"), [("callback", 1000), ("app", 3)])
+async def test_what_a_door_has_noted_of_a_person_goes_with_them(house, way, lines):
+    text = "".join(f"Line {number} of an answer, which goes on and on.\n" for number in range(lines))
+    async with house(ScriptedEngine([Delta(text)]), way) as town:
+        for user in (ANNA, BO):
+            await town.wecom.say(town.direct(user), user, "all of it")
+            await sentence(town, "Line 2 ", town.direct(user))
+        await at_rest(town)
+        door = "wecom-app" if way == "app" else "wecom"
+        async with town.store() as store:
+            anna, bo = (store._vault.person(Author(door, town.workspace, user)) for user in (ANNA, BO))
+            assert {owner for (owner,) in town.rows(OWNED)} == {anna, bo}
+            await store.people.forget(Author(door, town.workspace, ANNA))
+            assert {owner for (owner,) in town.rows(OWNED)} == {bo}
+            for id_, body in town.rows("SELECT id, body FROM secrets WHERE owner IS NULL"):
+                plain = await store._vault.open("secrets", "body", store._vault.house, id_, body)
+                assert not [word for word in (ANNA, "Line", "all of it") if word.encode() in plain]
 
 
 # ---------------------------------------------------------------------------------------------------- what people send

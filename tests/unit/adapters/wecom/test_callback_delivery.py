@@ -34,7 +34,7 @@ from core.message import (
 )
 from core.ports import Delivery, Draft, State
 from core.splitting import utf8_bytes
-from tests.fakes.store import MemorySecrets, MemoryStore
+from tests.unit.adapters.wecom.notes import Notes
 
 REPLY = ReplyId("0" * 31 + "1")
 THREAD = ThreadId("wecom", "aibTESTbot", "anna", "single")
@@ -49,8 +49,8 @@ class Wecom:
     """WeCom for one question: polls the stream when it is told to, and takes what is posted. The ledger besides."""
 
     def __init__(self, tempo: CallbackTempo = EVER) -> None:
-        secrets = MemorySecrets(MemoryStore())
-        self.board, self.rests = Board(secrets), Rests(secrets, self)  # type: ignore[arg-type]
+        self.notes = Notes()
+        self.board, self.rests = Board(self.notes), Rests(self.notes, self)  # type: ignore[arg-type]
         self.streams = Streams(self, self.board, tempo)  # type: ignore[arg-type]
         self.tempo = tempo
         self.draft = Draft(REPLY, 0)

@@ -1,6 +1,8 @@
 """How often a conversation is written to. Time is the test's own: nobody waits."""
 
 import asyncio
+import json
+from datetime import timedelta
 from itertools import pairwise
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from adapters.wecom import pacing as room
 from adapters.wecom.pacing import Pacer, SharedPacer
 from core.errors import RateLimited
+from core.message import Author
 from tests.fakes.store import MemoryStore
 
 ANNA, BO = "anna", "bo"
@@ -144,7 +147,13 @@ async def test_conversations_long_silent_are_forgotten(time):
 
 def shared(time: Time, store: MemoryStore, clock_at: float = 0.0, scope: str = "app") -> SharedPacer:
     """The pacer of a process whose own clock began some other time."""
-    return SharedPacer(store.secrets, scope, clock=lambda: time.now - clock_at, wall=lambda: time.now + 1.7e9)
+    return SharedPacer(
+        store.notes, scope, whose=member, clock=lambda: time.now - clock_at, wall=lambda: time.now + 1.7e9
+    )
+
+
+def member(user: str) -> Author:
+    return Author("wecom-app", "ww0000000000000000", user)
 
 
 async def test_processes_that_share_a_count_do_not_outrun_it_together(time):
@@ -183,3 +192,13 @@ async def test_calls_of_one_moment_are_all_counted(time):
     assert not await shared(time, store).place(ANNA, is_interim=True)
     assert await shared(time, store).place(ANNA)
     assert time.now == pytest.approx(1061.0, abs=0.01)
+
+
+async def test_what_the_release_before_has_counted_is_taken_over_and_its_own_name_left_to_it(time):
+    """It cannot read what is sealed for the person, and may be gone back to."""
+    store, old, counted = MemoryStore(), f"wecom/pace/app/{ANNA}", [time.now + 1.7e9 - 1] * 28
+    await store.notes.put(old, json.dumps(counted).encode(), about=member(ANNA), lifetime=timedelta(hours=1))
+    began = time.now
+    assert await shared(time, store).place(ANNA)
+    assert time.now - began > 50
+    assert await store.notes.get(old) is None

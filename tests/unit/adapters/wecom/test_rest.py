@@ -9,6 +9,7 @@ from adapters.wecom.pages import first_page, pages
 from adapters.wecom.rest import Rest, Rests, is_continue
 from core.message import Attachment, Author, Message, ReplyId, ThreadId
 from core.ports import Draft, State
+from tests.unit.adapters.wecom.notes import Notes
 
 REPLY = ReplyId("0" * 31 + "1")
 THREAD = ThreadId("wecom", "aibTESTbot", "anna", "single")
@@ -21,21 +22,12 @@ def said(text: str, id: str = "m2", author: Author = ANNA) -> Message:
     return Message(id=id, thread=THREAD, author=author, sent_at=datetime(2026, 1, 1, tzinfo=UTC), text=text)
 
 
-class Kept:
-    """Secrets and drafts of one finished answer."""
+class Kept(Notes):
+    """Notes and drafts of one finished answer."""
 
     def __init__(self, text: str) -> None:
-        self.values: dict[str, bytes] = {}
+        super().__init__()
         self.draft: Draft | None = Draft(REPLY, 9, text, State.DONE)
-
-    async def get(self, name: str) -> bytes | None:
-        return self.values.get(name)
-
-    async def put(self, name: str, value: bytes) -> None:
-        self.values[name] = value
-
-    async def delete(self, name: str) -> None:
-        self.values.pop(name, None)
 
     async def latest(self, _: ReplyId) -> Draft | None:
         return self.draft

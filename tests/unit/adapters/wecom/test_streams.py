@@ -11,12 +11,13 @@ from adapters.wecom.pages import LIMIT
 from adapters.wecom.streams import Streams
 from adapters.wecom.tempo import CallbackTempo
 from core.errors import Unreadable
-from core.message import ReplyId
+from core.message import Author, ReplyId
 from core.ports import Draft, State
 from core.splitting import utf8_bytes
-from tests.fakes.store import MemorySecrets, MemoryStore
+from tests.unit.adapters.wecom.notes import Notes
 
 REPLY = ReplyId("0" * 31 + "1")
+ANNA = Author("wecom", "aibTESTbot", "anna")
 
 
 class Written:
@@ -39,7 +40,7 @@ def written() -> Written:
 
 @pytest.fixture
 def board() -> Board:
-    return Board(MemorySecrets(MemoryStore()))
+    return Board(Notes())
 
 
 @pytest.fixture
@@ -48,10 +49,10 @@ def streams(written: Written, board: Board) -> Streams:
 
 
 async def test_the_first_answer_opens_the_stream_with_its_feedback_id(streams: Streams) -> None:
-    body = await streams.opened(REPLY, "zh")
+    body = await streams.opened(REPLY, "zh", ANNA)
     stream = {"id": REPLY, "finish": False, "content": "", "feedback": {"id": REPLY}}
     assert body == {"msgtype": "stream", "stream": stream}
-    assert await streams.opened(REPLY, "zh") == body
+    assert await streams.opened(REPLY, "zh", ANNA) == body
 
 
 async def test_a_poll_is_told_all_there_is_so_far(streams: Streams, written: Written) -> None:
@@ -131,7 +132,7 @@ async def test_a_person_who_waits_sees_how_long(
 ) -> None:
     moment = [1000.0]
     monkeypatch.setattr(streams_module, "monotonic", lambda: moment[0])
-    await streams.opened(REPLY, "en")
+    await streams.opened(REPLY, "en", ANNA)
     written.say("", State.SCREENING, "queued:3")
     moment[0] += 12
     content = (await streams.polled(REPLY))["stream"]["content"]
@@ -144,7 +145,7 @@ async def test_a_stream_whose_answer_never_began_is_finished_while_it_can_be(
 ) -> None:
     moment = [1000.0]
     monkeypatch.setattr(streams_module, "monotonic", lambda: moment[0])
-    await streams.opened(REPLY, "zh")
+    await streams.opened(REPLY, "zh", ANNA)
     moment[0] += 346
     assert (await streams.polled(REPLY))["stream"]["finish"] is True
     shown = await board.shown(REPLY, 0)
@@ -178,7 +179,7 @@ async def test_a_place_that_is_not_known_is_not_named(
 ) -> None:
     moment = [1000.0]
     monkeypatch.setattr(streams_module, "monotonic", lambda: moment[0])
-    await streams.opened(REPLY, "en")
+    await streams.opened(REPLY, "en", ANNA)
     written.say("", State.SCREENING, "queued:None")
     moment[0] += 12
     assert "None" not in (await streams.polled(REPLY))["stream"]["content"]
@@ -191,7 +192,7 @@ async def test_a_stream_that_is_none_of_ours_ends_with_nothing(streams: Streams)
 
 
 async def test_another_process_knows_how_old_a_stream_is(written: Written, board: Board) -> None:
-    await board.open(REPLY, datetime.now(UTC) - timedelta(seconds=346))
+    await board.open(REPLY, datetime.now(UTC) - timedelta(seconds=346), ANNA)
     other = Streams(written, board, CallbackTempo(patience=0.0))  # type: ignore[arg-type]
     assert (await other.polled(REPLY))["stream"]["finish"] is True
 
