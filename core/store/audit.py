@@ -1,7 +1,8 @@
 """What was done with what people entrusted to the house: a log that is added to, each line linked to the one before."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,9 @@ _GATE = 7_236_190_513
 
 _LOCK = f"SELECT pg_advisory_xact_lock({_GATE})"
 _LAST = "SELECT id, link FROM audit ORDER BY id DESC LIMIT 1"
+_LAST_OF = """
+    SELECT id, body FROM audit WHERE person = %(person)s AND action = %(action)s ORDER BY id DESC LIMIT 1
+"""
 _ADD = """
     INSERT INTO audit (id, at, action, person, body, link)
     VALUES (%(id)s, %(at)s, %(action)s, %(person)s, %(body)s, %(link)s)
@@ -27,6 +31,7 @@ _ADD = """
 _NEWEST = """
     SELECT id, at, action, person, body FROM audit
     WHERE (%(before)s::bigint IS NULL OR id < %(before)s) AND (%(person)s::uuid IS NULL OR person = %(person)s)
+        AND (%(actions)s::text[] IS NULL OR action = ANY(%(actions)s))
     ORDER BY id DESC LIMIT %(limit)s
 """
 _ALL = "SELECT id, at, action, person, body, link FROM audit WHERE id > %(after)s ORDER BY id LIMIT %(limit)s"
@@ -73,15 +78,24 @@ class PostgresAudit:
         line = {"id": id_, "at": at, "action": action, "person": person, "body": body, "link": link}
         tx.later(_ADD, line)
 
+    async def last(self, tx: Transaction, action: str, person: UUID) -> Mapping[str, Any]:
+        """What the newest line of this kind says of a person; {} where there is none, or it can't be read."""
+        for id_, body in await tx.fetch(_LAST_OF, {"action": action, "person": person}):
+            with suppress(*DAMAGED):
+                said = bodies.load(await self._vault.open("audit", "body", self._vault.house, UUID(int=id_), body))
+                return dict(said["details"])
+        return {}
+
     def _link(self, before: bytes, id_: int, at: datetime, action: str, person: UUID | None, body: bytes) -> bytes:
         whose = person.bytes if person else b""
         moment = at.astimezone(UTC).isoformat(timespec="microseconds")
         return self._vault.mac(b"audit", before, id_.to_bytes(8), moment.encode(), action.encode(), whose, body)
 
     async def newest(
-        self, *, limit: int, before: int | None = None, person: Author | None = None
+        self, *, limit: int, before: int | None = None, person: Author | None = None, actions: Collection[str] = ()
     ) -> tuple[Recorded, ...]:
-        params = {"limit": limit, "before": before, "person": self._vault.person(person) if person else None}
+        about = self._vault.person(person) if person else None
+        params = {"limit": limit, "before": before, "person": about, "actions": list(actions) or None}
         return tuple([await self._recorded(*row) for row in await self._database.fetch(_NEWEST, params)])
 
     async def _recorded(self, id_: int, at: datetime, action: str, person: UUID | None, body: bytes) -> Recorded:

@@ -1,16 +1,18 @@
 """What moderation found, sealed under the asker's key, and what they say to it."""
+# ruff: noqa: S608 - what is put together here are constants of this room
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
 from core.message import Author, ReplyId, ThreadId
-from core.ports import Appeal, Incident, Kept
+from core.ports import Appeal, Incident, Kept, Ruling
 from core.store import bodies
-from core.store.database import Row
+from core.store.database import Row, Transaction
 from core.store.room import Desk, Room
-from core.store.vault import DAMAGED, reply_id, row_id
+from core.store.vault import DAMAGED, Vault, reply_id, row_id
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +34,26 @@ _OF_QUESTION = """
     SELECT incidents.id, incidents.asker, incidents.body FROM incidents JOIN replies ON replies.id = incidents.reply_id
     WHERE replies.question = %(question)s FOR UPDATE OF incidents
 """
-_REWRITE = "UPDATE incidents SET body = %(body)s WHERE id = %(id)s"
-_NEWEST = """
-    SELECT seq, id, reply_id, asker, created_at, appealed_at, body, appeal FROM incidents
-    WHERE (%(before)s::bigint IS NULL OR seq < %(before)s) AND (NOT %(appealed)s OR appealed_at IS NOT NULL)
-    ORDER BY seq DESC LIMIT %(limit)s
+_OF_REPLIES = """
+    SELECT reply_id, id, asker, body FROM incidents WHERE reply_id = ANY(%(replies)s::uuid[]) ORDER BY seq
 """
+_REWRITE = "UPDATE incidents SET body = %(body)s WHERE id = %(id)s"
+_RULE = "UPDATE incidents SET ruled_at = now(), ruling = %(ruling)s WHERE id = %(id)s"
+_APPEALED = "SELECT id, asker, body FROM incidents WHERE seq = %(seq)s AND appealed_at IS NOT NULL FOR UPDATE"
+_COLUMNS = "seq, id, reply_id, asker, created_at, appealed_at, body, appeal, ruled_at, ruling"
+# Each with an index of its own.
+_NEWEST = {
+    which: f"""
+        SELECT {_COLUMNS} FROM incidents WHERE seq < %(before)s {condition} ORDER BY seq DESC LIMIT %(limit)s
+    """
+    for which, condition in {
+        "all": "",
+        "action": "AND action = %(action)s",
+        "appealed": "AND appealed_at IS NOT NULL AND %(action)s IN ('', action)",
+        "unruled": "AND appealed_at IS NOT NULL AND ruled_at IS NULL AND %(action)s IN ('', action)",
+    }.items()
+}
+_END = 2**62
 
 
 class PostgresIncidents(Room):
@@ -68,9 +84,25 @@ class PostgresIncidents(Room):
             self._tx.later(_APPEAL, {"id": id_, "appeal": said})
         return bool(rows)
 
-    async def newest(self, *, limit: int, before: int | None = None, appealed: bool = False) -> tuple[Kept, ...]:
-        rows = await self._tx.fetch(_NEWEST, {"limit": limit, "before": before, "appealed": appealed})
+    async def newest(
+        self, *, limit: int, before: int | None = None, appealed: bool = False, unruled: bool = False, action: str = ""
+    ) -> tuple[Kept, ...]:
+        which = "unruled" if unruled else "appealed" if appealed else "action" if action else "all"
+        params = {"limit": limit, "before": _END if before is None else before, "action": action}
+        rows = await self._tx.fetch(_NEWEST[which], params)
         return tuple([kept for row in rows if (kept := await self._readable(row))])
+
+    async def rule(self, cursor: int, *, by: str, is_right: bool, note: str = "") -> bool:
+        rows = await self._tx.fetch(_APPEALED, {"seq": cursor})
+        ruling = bodies.dump({"by": by, "is_right": is_right, "note": note})
+        for id_, asker, body in rows:
+            try:
+                sealed = await self._vault.reseal("incidents", "ruling", asker, id_, ruling, like=body)
+            except DAMAGED as error:
+                logger.error("incident %s cannot be read and is not ruled on: %s", id_.hex, type(error).__name__)
+                return False
+            self._tx.later(_RULE, {"id": id_, "ruling": sealed})
+        return bool(rows)
 
     async def _readable(self, row: Row) -> Kept | None:
         try:
@@ -80,9 +112,11 @@ class PostgresIncidents(Room):
             return None
 
     async def _kept(self, row: Row) -> Kept:
-        seq, id_, reply, asker, created_at, appealed_at, sealed, appeal = row
+        seq, id_, reply, asker, created_at, appealed_at, sealed, appeal, ruled_at, ruling = row
         body = bodies.load(await self._vault.open("incidents", "body", asker, id_, sealed))
         said = await self._vault.open("incidents", "appeal", asker, id_, appeal) if appeal else b""
+        found = await self._vault.open("incidents", "ruling", asker, id_, ruling) if ruling else b""
+        answer = Ruling(ruled_at, **bodies.load(found)) if ruled_at and found else None
         return Kept(
             cursor=seq,
             at=created_at,
@@ -90,8 +124,21 @@ class PostgresIncidents(Room):
             asker=bodies.author(body["asker"]),
             thread=ThreadId.parse(body["thread"]),
             incident=_incident(body["incident"]),
-            appeal=Appeal(appealed_at, bodies.decode(said)) if appealed_at else None,
+            appeal=Appeal(appealed_at, bodies.decode(said), answer) if appealed_at else None,
         )
+
+
+async def finds(tx: Transaction, vault: Vault, replies: Sequence[UUID]) -> dict[UUID, tuple[Incident, ...]]:
+    """What was found in these turns, by reply, without what can no longer be opened."""
+    found: dict[UUID, tuple[Incident, ...]] = {}
+    for reply, id_, asker, sealed in await tx.fetch(_OF_REPLIES, {"replies": list(replies)}) if replies else []:
+        try:
+            body = bodies.load(await vault.open("incidents", "body", asker, id_, sealed))
+        except DAMAGED as error:
+            logger.error("incident %s cannot be read and is left out: %s", id_.hex, type(error).__name__)
+            continue
+        found[reply] = (*found.get(reply, ()), _incident(body["incident"]))
+    return found
 
 
 async def forget_words(desk: Desk, question: UUID) -> None:
@@ -99,11 +146,11 @@ async def forget_words(desk: Desk, question: UUID) -> None:
     for id_, asker, sealed in await desk.tx.fetch(_OF_QUESTION, {"question": question}):
         try:
             body = bodies.load(await desk.vault.open("incidents", "body", asker, id_, sealed))
+            body["incident"]["excerpt"] = ""
+            fresh = await desk.vault.reseal("incidents", "body", asker, id_, bodies.dump(body), like=sealed)
         except DAMAGED as error:
             logger.error("incident %s cannot be read and stays as it is: %s", id_.hex, type(error).__name__)
             continue
-        body["incident"]["excerpt"] = ""
-        fresh = await desk.vault.seal("incidents", "body", asker, id_, bodies.dump(body))
         desk.tx.later(_REWRITE, {"id": id_, "body": fresh})
 
 

@@ -55,6 +55,7 @@ _CLAIM = f"""
 """
 _HELD = "reply_id = %(id)s::uuid AND status = 0 AND owner = %(owner)s AND attempts = %(attempts)s"
 _IS_HEAD_NOW = f"SELECT {_IS_HEAD.format(row='outbox')} FROM outbox WHERE reply_id = %(id)s::uuid AND status = 0"
+_FORSAKE = "DELETE FROM outbox WHERE reply_id = %(reply)s AND NOT is_ready"
 _READY = f"UPDATE outbox SET is_ready = true, extras = %(extras)s WHERE {_HELD}"
 _READY_FOR_ANYONE = f"""
     WITH ready AS (
@@ -151,6 +152,9 @@ class PostgresOutbox(Room):
     async def is_head(self, reply_id: ReplyId) -> bool:
         rows = await self._tx.fetch(_IS_HEAD_NOW, {"id": reply_id})
         return bool(rows and rows[0][0])
+
+    async def forsake(self, claim: Claim) -> None:
+        self._tx.later(_FORSAKE, {"reply": UUID(claim.reply_id)})
 
     async def ready(self, delivery: Delivery, *, keep: bool, extras: Sequence[Placed] = ()) -> None:
         sealed = await self._sealed(delivery, "extras", bodies.dump_extras(extras)) if extras else None

@@ -120,12 +120,26 @@ class PostgresRatings(Room):
         id_ = row_id(reply_id)
         if id_ is None:
             return ()
-        rows = await self._tx.fetch(_VOTES, {"replies": [id_]})
-        by_person: dict[UUID, list[Cast]] = {}
-        for _, *row in sorted(rows, key=lambda row: int(row[8])):
-            if cast := await _readable(self._vault, row):
-                by_person.setdefault(row[1], []).append(cast)
-        return _said([count(reply_id, casts) for casts in by_person.values()])
+        return (await votes_on(self._tx, self._vault, [id_])).get(id_, ())
+
+
+async def votes_on(tx: Transaction, vault: Vault, replies: Sequence[UUID]) -> dict[UUID, tuple[Vote, ...]]:
+    """Everybody's votes on these replies, by reply; who voted first stands first."""
+    found: dict[UUID, tuple[Vote, ...]] = {}
+    for (reply, _), vote in (await votes_by_person(tx, vault, replies)).items():
+        found[reply] = (*found.get(reply, ()), vote)
+    return found
+
+
+async def votes_by_person(tx: Transaction, vault: Vault, replies: Sequence[UUID]) -> dict[tuple[UUID, UUID], Vote]:
+    """What the votes on these replies come to, by reply and rater."""
+    rows = await tx.fetch(_VOTES, {"replies": list(replies)}) if replies else []
+    casts: dict[tuple[UUID, UUID], list[Cast]] = {}
+    for reply, *row in sorted(rows, key=lambda row: int(row[8])):
+        if cast := await _readable(vault, row):
+            casts.setdefault((reply, row[1]), []).append(cast)
+    votes = {key: _said([count(reply_id(key[0]), theirs)]) for key, theirs in casts.items()}
+    return {key: vote[0] for key, vote in votes.items() if vote}
 
 
 async def votes_of(tx: Transaction, vault: Vault, person: UUID, replies: Sequence[UUID]) -> dict[UUID, Vote]:

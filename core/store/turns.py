@@ -9,8 +9,8 @@ from core.store.room import Room, token
 from core.store.vault import row_id
 
 _BEGIN = """
-    INSERT INTO turns (reply_id, state, received_at, started_at)
-    SELECT reply_id, 'screening', created_at, now() FROM inbox
+    INSERT INTO turns (reply_id, state, received_at, started_at, adapter)
+    SELECT reply_id, 'screening', created_at, now(), adapter FROM inbox
     WHERE id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s
     ON CONFLICT (reply_id) DO UPDATE SET
         state = 'screening', attempts = turns.attempts + 1, started_at = now(), first_text_at = NULL,

@@ -31,6 +31,14 @@ async def test_a_person_is_found_and_not_named(store: Store):
     assert ANN.id not in str(theirs)
 
 
+async def test_lines_of_some_kinds_are_found(store: Store):
+    for action in ("export", "rotate", "sign-in", "export"):
+        await store.audit.record(action, by="operator")
+    found = await store.audit.newest(limit=10, actions=("export", "sign-in"))
+    assert [(line.number, line.action) for line in found] == [(4, "export"), (3, "sign-in"), (1, "export")]
+    assert [line.number for line in await store.audit.newest(limit=1, before=4, actions=["export"])] == [1]
+
+
 async def test_it_says_who_was_forgotten_by_whom(store: Store):
     await store.people.forget(ANN, by="operator")
     await add(store, command(CommandName.FORGET, args="yes"))

@@ -1,11 +1,12 @@
 """A turn reads the same rows however much was said before, in the house and in its own thread."""
 
+from collections.abc import Awaitable, Callable
 from time import sleep
 
 import psycopg
 
 from core.message import PartId
-from core.ports import Confirmed, Draft, State
+from core.ports import Confirmed, Draft, State, Window
 from core.reading import ReadFile, Reading
 from core.store import Keys, PostgresStore
 from core.store.database import conninfo
@@ -29,6 +30,7 @@ from tests.store_moves import (
 )
 
 FEW = 5  # twenty times the past would show as hundreds
+A_PAGE = 100  # three times the past would show as thousands
 KEYS = Keys(1, {1: b"k" * 32})
 PART = PartId("console", "home", "web", "part")
 CALL = Pending("post", {"to": "Eve"})
@@ -40,7 +42,8 @@ FILL = """
         SELECT gen_random_uuid(), 10 + place,
             CASE WHEN place <= %(long)s THEN %(room)s ELSE md5((place / 50)::text)::uuid END,
             CASE WHEN place <= %(long)s THEN %(ann)s ELSE md5((place / 100)::text)::uuid END, '\\x00'
-        FROM generate_series(1, %(house)s) AS place RETURNING id, seq, thread, author
+        FROM generate_series(1, %(house)s) AS place RETURNING id, seq, thread, author,
+            now() - interval '1 minute' * (%(house)s + 10 - seq) AS at
     ), queued AS (
         INSERT INTO inbox (id, reply_id, adapter, lane, thread, author, status, finished_at) OVERRIDING SYSTEM VALUE
         SELECT seq, id, 'console', 'turn', thread, author, 2, now() FROM said
@@ -48,15 +51,19 @@ FILL = """
         INSERT INTO replies (id, seq, thread, asker, question, about, body)
         SELECT id, seq, thread, author, id, '\\x00', decode(repeat('00', 60), 'hex') FROM said
     ), turned AS (
-        INSERT INTO turns (reply_id, state, received_at) SELECT id, 'done', now() FROM said
+        INSERT INTO turns (reply_id, state, received_at, model, adapter)
+        SELECT id, 'done', at, 'echo@1', 'console' FROM said
+    ), found AS (
+        INSERT INTO incidents (id, reply_id, thread, asker, action, created_at, appealed_at, body)
+        SELECT id, id, thread, author, 'refuse', at, at, '\\x00' FROM said ORDER BY seq
     ), carried AS (
         INSERT INTO parts (id, reply_id, body) SELECT gen_random_uuid(), id, '\\x00' FROM said
     ), asked AS (
         INSERT INTO asks (reply_id, seq, thread, asker, question, body, expires_at, taken_by, taken_at)
         SELECT id, seq, thread, author, id, '\\x00', now(), id, now() FROM said
     ), voted AS (
-        INSERT INTO votes (id, reply_id, author, origin, sent_at, body)
-        SELECT gen_random_uuid(), id, author, 'button', now(), '\\x00' FROM said
+        INSERT INTO votes (id, reply_id, author, origin, sent_at, score, model, body)
+        SELECT gen_random_uuid(), id, author, 'button', at, 1, 'echo@1', '\\x00' FROM said ORDER BY seq
     )
     INSERT INTO threads (id, owner, asked_at)
     SELECT DISTINCT ON (thread) thread, author, now() - interval '1 day' FROM said ON CONFLICT DO NOTHING
@@ -69,7 +76,8 @@ OTHERS = """
 READ = """
     SELECT relname, seq_tup_read, idx_tup_fetch + COALESCE(seq_tup_read, 0) FROM pg_stat_user_tables
     WHERE relname IN (
-        'messages', 'inbox', 'outbox', 'replies', 'turns', 'parts', 'votes', 'drafts', 'threads', 'asks'
+        'messages', 'inbox', 'outbox', 'replies', 'turns', 'parts', 'votes', 'drafts', 'threads', 'asks',
+        'incidents', 'tallies', 'tally_steps'
     )
 """
 
@@ -124,7 +132,28 @@ async def live(store: PostgresStore) -> None:
     assert await store.archive.reply(taken.reply_id, ANN)
 
 
-async def rows_read(open_store: OpenStore, house: int) -> dict[str, int]:
+async def look(store: PostgresStore) -> None:
+    """Everything that operators are shown."""
+    overview = store.overview
+    for window in Window:
+        load = await overview.load(window)
+        assert len([step for step in load.steps if step.turns]) >= len(load.steps) - 1
+    assert await overview.queues() == ()
+    page = await overview.talks(limit=10)
+    assert len((await overview.talks(limit=10, before=page.next)).lines) == 10
+    assert len((await overview.open(store._vault.thread(ROOM).hex, limit=10)).lines) == 10
+    for wish in ({}, {"is_down": True}, {"model": "echo@1"}, {"is_down": True, "model": "echo@1"}):
+        await overview.ratings(limit=10, **wish)
+    assert len(await overview.opinions(7)) == len(await overview.found(7)) == 7
+    async with store.unit() as unit:
+        for wish in ({}, {"appealed": True}, {"unruled": True}, {"action": "refuse"}):
+            await unit.incidents.newest(limit=10, before=9_000, **wish)
+
+
+Doing = Callable[[PostgresStore], Awaitable[None]]
+
+
+async def rows_read(open_store: OpenStore, house: int, doing: Doing) -> dict[str, int]:
     with database() as url:
         store = await open_store(KEYS, url)
         await answered(store, message("the first"))
@@ -132,10 +161,11 @@ async def rows_read(open_store: OpenStore, house: int) -> dict[str, int]:
         fill(url, store, house)
         for place in range(11):
             await answered(store, message(str(place)), "a", State.DELIVERING)
+        await store.sum_up()
         await store.stop()
         before = counts(url)
         store = await open_store(KEYS, url)
-        await live(store)
+        await doing(store)
         await store.stop()
         return {table: count - before[table] for table, count in counts(url).items()}
 
@@ -150,9 +180,18 @@ def counts(url: str) -> dict[str, int]:
 
 
 async def test_a_turn_reads_the_same_rows_with_years_behind_it(open_store: OpenStore):
-    young = await rows_read(open_store, house=1_000)
-    old = await rows_read(open_store, house=20_000)  # 5,000 of them in the very thread
+    young = await rows_read(open_store, house=1_000, doing=live)
+    old = await rows_read(open_store, house=20_000, doing=live)  # 5,000 of them in the very thread
     assert sum(young.values()) > 20
     # A version of a row that died a moment ago may still be looked at, or may not: a row or two say nothing.
     more = {table: old[table] - young[table] for table in young}
     assert max(more.values()) <= FEW, more
+
+
+async def test_operators_pages_read_the_same_rows_with_years_behind_them(open_store: OpenStore):
+    young = await rows_read(open_store, house=12_000, doing=look)  # one in a minute: more than a week
+    old = await rows_read(open_store, house=36_000, doing=look)
+    assert young["votes"] > 10_000  # those of a week, each once for its model and once for its day
+    more = {table: old[table] - young[table] for table in young}
+    assert max(more.values()) <= A_PAGE, more
+    assert young["turns"] < 1_000  # what is summed up is not counted again
