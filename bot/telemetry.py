@@ -1,6 +1,6 @@
 """What the operator measures by: Prometheus metrics, without anybody's words in them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from prometheus_client import (
@@ -57,6 +57,11 @@ _COUNTERS = {
         "Questions, by what the answer cache had for them: hit, near, miss, unfit (theirs alone); and answers offered "
         "to it: kept, not_kept.",
         ("outcome",),
+    ),
+    "limited": (
+        "Questions that a limit of the day kept from being answered: person_messages, person_tokens, "
+        "workspace_messages, workspace_tokens.",
+        ("channel", "kind"),
     ),
     "extras_dropped": ("Pictures and sources of answers, too many to be kept for another try.", ("channel",)),
     "moderation_hits": (
@@ -156,6 +161,11 @@ class PrometheusMetrics:
             self._counters["turns"].labels(channel=channel, state=state)
         for name in ("first_text_seconds", "turn_seconds"):
             self._histograms[name].labels(channel=channel, kind="text", demo=demo)
+
+    def counted(self, name: str) -> tuple[tuple[Mapping[str, str], float], ...]:
+        """What this counter has come to since the process began, each with its labels."""
+        samples = (sample for family in self._counters[name].collect() for sample in family.samples)
+        return tuple((sample.labels, sample.value) for sample in samples if sample.name.endswith("_total"))
 
     def watch(self, pools: Callable[[], Sequence[Pool]]) -> None:
         """Tells at each scrape how these pools of connections are used."""

@@ -2,24 +2,28 @@
 
 from pathlib import Path
 
-from core.engine.breaker import Breaker
+from core.engine.breaker import Breaker, Circuit
 from core.engine.echo import EchoEngine
 from core.engine.fallback import Fallback
 from core.engine.guarded import Guarded
 from core.engine.local import DEMO, LocalEngine
 from core.engine.remote import REMOTE, RemoteEngine
 from core.engine.routed import Routed
+from core.engine.standing import Standing, standing
 
 __all__ = [
     "REMOTE",
     "Breaker",
+    "Circuit",
     "EchoEngine",
     "Fallback",
     "Guarded",
     "LocalEngine",
     "RemoteEngine",
     "Routed",
+    "Standing",
     "demo_folder",
+    "standing",
 ]
 
 

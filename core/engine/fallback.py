@@ -32,6 +32,11 @@ class Fallback:
         self._starting: set[asyncio.Task[None]] = set()
 
     @property
+    def engines(self) -> Sequence[Guarded]:
+        """In the order in which they are asked."""
+        return self._engines
+
+    @property
     def model(self) -> Model:
         """The first one's, also while that is away. Raises Unavailable before the start."""
         if self._model is None:

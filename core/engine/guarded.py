@@ -25,45 +25,56 @@ class Guarded:
 
     def __init__(self, engine: Engine, name: str, metrics: Metrics, breaker: Breaker | None = None) -> None:
         self.name = name
-        self._engine, self._metrics, self._breaker = engine, metrics, breaker or Breaker()
+        self.engine = engine
+        self._metrics, self._breaker = metrics, breaker or Breaker()
         self._starting, self._is_started, self._model_name = asyncio.Lock(), False, ""
         self._waiting: set[_Request] = set()
         self._shown: Circuit | None = None
 
     @property
     def model(self) -> Model:
-        return self._engine.model
+        return self.engine.model
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._engine.capabilities
+        return self.engine.capabilities
+
+    @property
+    def circuit(self) -> Circuit:
+        """What its breaker does with the next request."""
+        return self._breaker.circuit
+
+    @property
+    def waiting(self) -> int:
+        """Requests that were told nothing yet."""
+        return len(self._waiting)
 
     @property
     def is_healthy(self) -> bool:
         """Whether a question would be tried on it."""
-        is_sound: bool = getattr(self._engine, "is_healthy", True)
+        is_sound: bool = getattr(self.engine, "is_healthy", True)
         return self._is_started and is_sound and self._breaker.circuit is not Circuit.OPEN
 
     async def start(self) -> None:
         async with self._starting:
             if not self._is_started:
-                await self._engine.start()
-                self._is_started, self._model_name = True, self._engine.model.name
+                await self.engine.start()
+                self._is_started, self._model_name = True, self.engine.model.name
                 self._show()
 
     async def stop(self) -> None:
         self._is_started = False
-        await self._engine.stop()
+        await self.engine.stop()
 
     async def count(self, conversation: Conversation) -> int:
-        return await self._engine.count(conversation)
+        return await self.engine.count(conversation)
 
     async def stream(self, conversation: Conversation, params: SamplingParams) -> AsyncGenerator[Delta, None]:
         """Raises Unavailable, Busy, Malformed or TooLong and nothing else."""
         if not self._is_started:
             raise Unavailable
         with self._tried() as request:
-            async with aclosing(self._engine.stream(conversation, params)) as deltas:
+            async with aclosing(self.engine.stream(conversation, params)) as deltas:
                 async for delta in deltas:
                     request.hear(delta)
                     yield delta

@@ -10,6 +10,7 @@ from threading import Thread
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from core.engine.machine import Machine
 from core.errors import Busy, EngineError, Misconfigured, TooLong, Unavailable, trace
 from core.ports import Capabilities, Conversation, Delta, Model
 from core.turn import SamplingParams, Utterance
@@ -94,6 +95,21 @@ class LocalEngine:
         """How many are being answered or wait for it."""
         running = self._running
         return max(self._in_house, running.scheduler.slots_in_use if running else 0)
+
+    @property
+    def slots(self) -> int:
+        """How many are answered at once; fewer than were asked for where there is no memory for them."""
+        return self._running.scheduler.slots if self._running else self._slots
+
+    @property
+    def speaking(self) -> int:
+        """How many of the slots are taken."""
+        return self._running.scheduler.slots_in_use if self._running else 0
+
+    @property
+    def machine(self) -> Machine | None:
+        """What the model runs on; None before it is loaded. Asks the device how much of its memory is free."""
+        return self._running.machine if self._running else None
 
     @property
     def is_healthy(self) -> bool:

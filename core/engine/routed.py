@@ -31,6 +31,11 @@ class Routed:
         return all(getattr(engine, "is_healthy", True) for engine in self._engines.values())
 
     @property
+    def routes(self) -> Mapping[str, Engine]:
+        """Who answers which kind of question."""
+        return self._engines
+
+    @property
     def models(self) -> tuple[Model, ...]:
         """One for each kind of question."""
         return tuple(engine.model for engine in self._engines.values())

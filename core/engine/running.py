@@ -10,6 +10,7 @@ from core.engine.calls import Calls
 from core.engine.checkpoint import Checkpoint
 from core.engine.detokenizer import Detokenizer
 from core.engine.footprint import fits
+from core.engine.machine import Machine, look_at
 from core.engine.prefixes import Prefixes
 from core.engine.runner import Runner
 from core.engine.sampler import Sampler, clamped
@@ -60,6 +61,10 @@ class Running:
         self._runner = Runner(checkpoint.network, slots, context, is_reserved=is_known)
         self.scheduler = Scheduler(self._runner, slots, deliver, prefixes=Prefixes(kept, kept_seconds))
         self._threads = threads
+
+    @property
+    def machine(self) -> Machine:
+        return look_at(self.checkpoint.network, self.checkpoint.weights)
 
     def warm_up(self) -> None:
         """Called by the thread that runs it, before it does."""

@@ -101,6 +101,11 @@ class Scheduler:
         return not (self._speaking or self._reading or self._waiting)
 
     @property
+    def slots(self) -> int:
+        """How many may be read and speak at once."""
+        return self._slots
+
+    @property
     def slots_in_use(self) -> int:
         return len(self._speaking) + (self._reading is not None)
 

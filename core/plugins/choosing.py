@@ -96,9 +96,10 @@ class Chooser:
                 return None
             except Hung:
                 self._worker = Worker("choosing")
-                self._registry.switch_off(self._reading, "it never ends reading a message")
+                self._registry.switch_off(self._reading, "it never ends reading a message", "读取消息时没有结束")
             except Broken:  # such as argparse does with words it does not know
-                self._registry.switch_off(self._reading, "it ends the program where it reads a message")
+                why = "it ends the program where it reads a message"
+                self._registry.switch_off(self._reading, why, "读取消息时试图结束程序")
         return None
 
     async def close(self) -> None:

@@ -51,7 +51,7 @@ class Runner:
         try:
             await loaded.check(arguments)
         except Hung:
-            self.registry.switch_off(name, "it never ends checking its arguments")
+            self.registry.switch_off(name, "it never ends checking its arguments", "检查参数时没有结束")
             raise Malformed("they could not be checked") from None
         except (TimeoutError, Broken) as error:
             log.warning("the plugin %s could not check its arguments: %s", name, type(error).__name__)
@@ -79,7 +79,9 @@ class Runner:
             log.warning("the plugin %s did not answer within %g s", name, plugin.timeout)
             return "timeout", sentence("plugin_unsure" if plugin.confirm else "plugin_slow")
         except Hung:
-            self.registry.switch_off(name, f"it hung for more than {plugin.timeout:g} s; a restart brings it back")
+            seconds = f"{plugin.timeout:g}"
+            english = f"it hung for more than {seconds} s; a restart brings it back"
+            self.registry.switch_off(name, english, f"超过 {seconds} 秒没有响应，重启后恢复")
             return "hung", sentence("plugin_hung")
         except Exception as error:
             log.warning("the plugin %s failed: %s", name, trace(error))

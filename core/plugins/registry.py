@@ -52,11 +52,19 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is left out: a plugin, or the file where its name is not known. `whys` is why, by language."""
+    """What is left out: a plugin, or the file where its name is not known. `whys` is why, by language.
+
+    One that `is_off` was in use, and was switched off; what it was is `plugin`.
+    """
 
     name: str
     origin: Origin
     whys: Mapping[str, str]
+    plugin: Plugin | None = None
+
+    @property
+    def is_off(self) -> bool:
+        return self.plugin is not None
 
     @property
     def why(self) -> str:
@@ -146,12 +154,13 @@ class Registry:
             for plugin in plugins
         )
 
-    def switch_off(self, name: str, why: str) -> None:
-        """Takes a plugin out of use until the next start, and with it those whose thread hangs."""
+    def switch_off(self, name: str, why: str, zh: str = "") -> None:
+        """Takes a plugin out of use until the next start, and with it those whose thread hangs; `zh` is why, too."""
+        whys = {"en": say("off", "en", why=why), "zh": say("off", "zh", why=zh or why)}
         for loaded in self.plugins:
             if loaded.plugin.name == name or loaded.worker.is_hung:
                 del self._loaded[loaded.plugin.name]
-                self._leave_out(_problem(loaded.plugin.name, loaded.origin, _LeftOut("off", why=why)))
+                self._leave_out(Problem(loaded.plugin.name, loaded.origin, whys, loaded.plugin))
 
     async def close(self) -> None:
         """Closes what providers opened, and ends the threads; takes some seconds at most."""

@@ -70,6 +70,21 @@ class RemoteEngine:
     def capabilities(self) -> Capabilities:
         return self._capabilities
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Its servers', as they may be shown; () before the start."""
+        return tuple(endpoint.url for endpoint in self._endpoints or ())
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be under way at once."""
+        return self._limit
+
+    @property
+    def in_house(self) -> int:
+        """Requests under way."""
+        return self._in_house
+
     async def start(self) -> None:
         """Waits until a server says that it has the model; raises Misconfigured where none does."""
         if self._endpoints:

@@ -69,6 +69,15 @@ def test_pools_are_told_as_they_are_when_somebody_asks():
     assert told["parley_database_gave_up_total", "pool=main"] == 3
 
 
+def test_a_counter_is_read_back_by_its_labels():
+    metrics = PrometheusMetrics()
+    assert metrics.counted("plugin_calls") == ()
+    metrics.count("plugin_calls", 2, plugin="time", outcome="ok")
+    metrics.count("plugin_calls", plugin="time", outcome="failed")
+    found = {(labels["plugin"], labels["outcome"]): value for labels, value in metrics.counted("plugin_calls")}
+    assert found == {("time", "ok"): 2, ("time", "failed"): 1}
+
+
 def test_no_series_tells_when_it_began():
     metrics = PrometheusMetrics()
     metrics.expect("slack", demo="false")

@@ -260,10 +260,12 @@ async def test_a_plugin_that_hangs_is_switched_off_with_all_of_its_file(opened):
     with pytest.raises(Hung):
         await registry.by_name("blocks").call({}, ASKED)
     assert time.monotonic() - began < 0.1 + PATIENCE + 2
-    registry.switch_off("blocks", "it hung")
-    registry.switch_off("blocks", "it hung")
+    registry.switch_off("blocks", "it hung", "它卡住了")
+    registry.switch_off("blocks", "it hung", "它卡住了")
     assert names(registry) == ["b"]
     assert whys(registry) == {"blocks": "it hung", "beside": "it hung"}
+    assert {problem.whys["zh"] for problem in registry.problems} == {"已停用：它卡住了"}
+    assert [problem.plugin and problem.plugin.name for problem in registry.problems] == ["blocks", "beside"]
     assert await registry.by_name("b").call({}, ASKED) == "b "
 
 
