@@ -25,6 +25,8 @@ _HALF_AUTOLINK = re.compile(r"<([^<>\s]*)$")
 _HALF_TABLE = re.compile(r"(?:^|\n\n)\|[^\n]*(?:\n[|:\- ]*)?$")
 _FENCE = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})", re.MULTILINE)
 
+_INERT = '<span class="link">'
+
 _Env = MutableMapping[str, Any]
 
 
@@ -65,9 +67,12 @@ def answer_view(
     )
 
 
-def markdown(text: str, language: str = "en") -> str:
-    """Markdown as HTML that carries no foreign HTML, no script, no picture from elsewhere."""
-    return str(_parser().render(text, {"language": language}))
+def markdown(text: str, language: str = "en", *, inert: bool = False) -> str:
+    """Markdown as HTML that carries no foreign HTML, no script, no picture from elsewhere.
+
+    Where it is `inert` there is nothing to press in it either: behind the words of a link stands its address.
+    """
+    return str(_parser().render(text, {"language": language, "inert": inert}))
 
 
 def settled(text: str) -> str:
@@ -144,6 +149,7 @@ def _parser() -> MarkdownIt:
     rules = {
         "image": _image,
         "link_open": _link_open,
+        "link_close": _link_close,
         "fence": _code_block,
         "code_block": _code_block,
         "table_open": _table_open,
@@ -162,12 +168,24 @@ def _is_safe_link(url: str) -> bool:
 
 def _image(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: _Env) -> str:
     # A picture from elsewhere would tell its server who reads what: it is offered as a link instead.
-    name = escape(tokens[index].content or str(tokens[index].attrs["src"]))
-    return _anchor(str(tokens[index].attrs["src"])) + say("image", env["language"], title=name) + "</a>"
+    url = str(tokens[index].attrs["src"])
+    name = say("image", env["language"], title=escape(tokens[index].content or url))
+    return f"{_INERT}{name}</span>{_address(url)}" if env["inert"] else f"{_anchor(url)}{name}</a>"
 
 
 def _link_open(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: _Env) -> str:
-    return _anchor(str(tokens[index].attrs["href"]))
+    return _INERT if env["inert"] else _anchor(str(tokens[index].attrs["href"]))
+
+
+def _link_close(renderer: RendererHTML, tokens: Sequence[Token], index: int, options: OptionsDict, env: _Env) -> str:
+    if not env["inert"]:
+        return "</a>"
+    opened = next(token for token in reversed(tokens[:index]) if token.type == "link_open")
+    return "</span>" + ("" if opened.info == "auto" else _address(str(opened.attrs["href"])))
+
+
+def _address(url: str) -> str:
+    return f' <span class="address">({escape(url)})</span>'
 
 
 def _anchor(url: str) -> str:
@@ -178,10 +196,9 @@ def _code_block(renderer: RendererHTML, tokens: Sequence[Token], index: int, opt
     token = tokens[index]
     words = token.info.split()
     name = escape(words[0] if words else say("code", env["language"]))
-    copy = escape(say("copy", env["language"]))
+    copy = "" if env["inert"] else f'<button type="button" class="copy">{escape(say("copy", env["language"]))}</button>'
     return (
-        f'<figure class="code"><figcaption><span>{name}</span>'
-        f'<button type="button" class="copy">{copy}</button></figcaption>'
+        f'<figure class="code"><figcaption><span>{name}</span>{copy}</figcaption>'
         f'<pre tabindex="0"><code>{escape(token.content)}</code></pre></figure>\n'
     )
 

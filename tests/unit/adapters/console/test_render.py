@@ -56,6 +56,17 @@ def test_a_picture_from_elsewhere_is_a_link_that_nobody_fetches():
     assert "图片：a &quot;chart&quot;</a>" in html
 
 
+def test_inert_words_show_where_a_link_leads_and_lead_nowhere():
+    html = markdown(
+        '[docs](https://example.com/?a=1&b="2") [![chart](https://a.example/x.png)](https://b.example)', inert=True
+    )
+    assert {tag for tag, _ in Tags(html).found} == {"p", "span"}
+    assert 'docs</span> <span class="address">(https://example.com/?a=1&amp;b=%222%22)</span>' in html
+    assert html.count("https://a.example/x.png") == html.count("(https://b.example)") == 1
+    assert markdown("<https://example.com>", inert=True).count("example.com") == 1
+    assert "<button" not in markdown("```\nx\n```", inert=True)
+
+
 def test_code_comes_with_its_language_and_a_button_to_copy_it():
     html = markdown("```python x=1\nprint('<b>')\n```")
     assert "<span>python</span>" in html
