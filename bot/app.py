@@ -6,8 +6,8 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from ssl import SSLContext
 from time import monotonic
@@ -17,6 +17,7 @@ from aiohttp import web
 
 from adapters.console import LOOPBACK_NAMES, ConsoleAdapter, ConsoleSettings
 from bot import tls
+from bot.admin.routes import Routes as AdminRoutes
 from bot.cache import open_cache
 from bot.config import Config, Settings
 from bot.engines import asked_for, make_engine, models_of
@@ -33,7 +34,7 @@ from core.errors import Misconfigured, NotStored, trace
 from core.hall import Hall, Terms
 from core.manager import DialogManager
 from core.message import Event
-from core.plugins import more_help
+from core.plugins import Registry, more_help
 from core.ports import Adapter, Engine, Listener, Metrics, Model, Receipt, Store
 from core.retention import Retention
 from core.routing import Route
@@ -63,9 +64,13 @@ _UNBOUND = {
 }
 _GAUGE_SECONDS = 5.0
 _LISTEN_AGAIN = 5.0
+# Of the time an end may take, so much is kept for giving back what did not end, and for closing everything.
+_WIND_UP = 4.0
+_LAST_REQUESTS = 2.0
 # A platform that delivers again does so within hours; a finished row is kept well beyond that.
 _KEEP_FINISHED = timedelta(days=30)
 _PURGE_SECONDS = 3600.0
+_SUM_UP_SECONDS = 60.0
 
 
 @dataclass(slots=True)
@@ -79,6 +84,9 @@ class House:
     adapters: Mapping[str, Adapter]
     manager: DialogManager
     is_engine_ready: bool = False
+    is_closing: bool = False
+    registry: Registry | None = None
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def accept(self, events: Sequence[Event]) -> tuple[Receipt, ...]:
         """Stores events; raises NotStored where the database is away or too slow for a platform to wait for."""
@@ -102,6 +110,8 @@ class House:
 
     async def why_not_ready(self) -> str:
         """What a question would still have to wait for; "" where it would be answered."""
+        if self.is_closing:
+            return "another process"
         if not (self.is_engine_ready and getattr(self.engine, "is_healthy", True)):
             return "engine"
         try:
@@ -138,18 +148,22 @@ async def open_house(
         house = await _wire(config, store, engine, metrics, doors, stack)
         await _serve(house, stack)
         await stack.enter_async_context(_listening(house))
-        progress(say("serve_engine", model=asked_for(settings)))
+        is_remote = settings.engine.backend == "remote"
+        progress(say("serve_servers" if is_remote else "serve_engine", model=asked_for(settings)))
         await engine.start()
         stack.push_async_callback(engine.stop)
         await stack.enter_async_context(_working(house))
         await stack.enter_async_context(_purging(store, settings.kept_for()))
+        await stack.enter_async_context(_summing_up(store))
         house.is_engine_ready = True
         for model in models_of(engine):
             metrics.gauge("info", 1, model=model.version)
         for door in house.adapters:
             metrics.expect(door, demo=is_demo(engine))
-        yield house
-        house.is_engine_ready = False
+        try:
+            yield house
+        finally:
+            house.is_closing = True
 
 
 async def _wire(
@@ -171,7 +185,7 @@ async def _wire(
     answer = compose([*moderation, *_route(engine, terms), *cache, *plugins], answer_with(engine))
     tools = registry.tools(is_admin=True) if registry and settings.plugins.model_calls else ()
     hall = Hall(store, adapters, engine, answer, metrics, settings.who_may(), terms, keepers=cache, tools=tools)
-    house = House(config, store, engine, metrics, adapters, DialogManager(hall))
+    house = House(config, store, engine, metrics, adapters, DialogManager(hall), registry=registry)
     if settings.console.enabled:
         adapters["console"] = ConsoleAdapter(
             await _console_settings(settings, store), drafts=store.drafts, archive=store.archive, model=house.model
@@ -256,8 +270,10 @@ async def _kept_secret(store: Store, name: str) -> bytes:
 
 async def database_url(config: Config, progress: Progress, stack: AsyncExitStack) -> str:
     """The configured database, or the embedded one, started until the stack is left."""
-    if config.secrets.database_url is not None:
-        return config.secrets.database_url
+    if (url := config.secrets.database_url) is not None:
+        if url.partition("://")[0] not in ("postgres", "postgresql", "postgresql+psycopg"):
+            raise Misconfigured(say("database_url_malformed"))
+        return url
     progress(say("serve_database"))
     embedded = await asyncio.to_thread(start_embedded, config.data_dir / "pg")
     stack.callback(embedded.stop)
@@ -290,6 +306,9 @@ async def _serve(house: House, stack: AsyncExitStack) -> None:
     settings, token = house.config.settings.server, house.config.secrets.metrics_token
     console = house.adapters.get("console")
     routes = console.routes(house.accept) if isinstance(console, ConsoleAdapter) else []
+    if house.config.settings.admin.enabled:
+        secret = await _kept_secret(house.store, "admin/cookies")
+        routes = [*routes, *AdminRoutes(house, secret).table()]
     context = await _tls(house.config, stack)
     webhooks = [adapter for adapter in house.adapters.values() if adapter is not console]
     if settings.metrics_host:
@@ -304,6 +323,7 @@ async def _serve(house: House, stack: AsyncExitStack) -> None:
         webhooks=webhooks,
         accept=house.accept,
         ready=house.why_not_ready,
+        is_closing=lambda: house.is_closing,
         trusted_proxies=settings.trusted_proxies,
     )
     await _bind(app, settings.host, settings.port, stack, context)
@@ -323,7 +343,9 @@ async def _bind(
     app: web.Application, host: str, port: int, stack: AsyncExitStack, context: SSLContext | None = None
 ) -> None:
     # A compressed body is read as it came: no platform of ours sends one, and a small one could grow without bounds.
-    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2, auto_decompress=False)
+    runner = web.AppRunner(
+        app, access_log=None, handle_signals=False, shutdown_timeout=_LAST_REQUESTS, auto_decompress=False
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     try:
@@ -344,7 +366,8 @@ async def _working(house: House) -> AsyncIterator[None]:
         gauging.cancel()
         working.cancel()
         await asyncio.gather(working, gauging, return_exceptions=True)
-        await house.manager.stop(timedelta(seconds=house.config.settings.server.shutdown_seconds))
+        seconds = house.config.settings.server.shutdown_seconds
+        await house.manager.stop(timedelta(seconds=max(seconds - _WIND_UP, seconds / 2)))
 
 
 @asynccontextmanager
@@ -386,6 +409,28 @@ async def _gauge(house: House) -> None:
         except NotStored:
             log.debug("the queue could not be counted")
         await asyncio.sleep(_GAUGE_SECONDS)
+
+
+@asynccontextmanager
+async def _summing_up(store: PostgresStore) -> AsyncIterator[None]:
+    """Counts each step of time once it is over, so that nobody counts a week of turns for the operator's pages."""
+
+    async def sum_up() -> None:
+        while True:
+            try:
+                await store.sum_up()
+            except NotStored:
+                log.debug("the figures of the operator's pages were not summed up; the next round does it")
+            except Exception as error:  # one bad round must not be the last one
+                log.error("the figures of the operator's pages were not summed up: %s", trace(error))
+            await asyncio.sleep(_SUM_UP_SECONDS)
+
+    summing = asyncio.create_task(sum_up(), name="sum up")
+    try:
+        yield
+    finally:
+        summing.cancel()
+        await asyncio.gather(summing, return_exceptions=True)
 
 
 @asynccontextmanager

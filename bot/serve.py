@@ -2,10 +2,12 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from functools import partial
 from time import monotonic
 
 from rich.console import Console
@@ -19,17 +21,23 @@ from bot.texts import say
 from core.errors import Misconfigured
 from core.store.schema import current, upgrade
 
+log = logging.getLogger(__name__)
+
 if sys.platform == "win32":
     from asyncio import run as run_loop
 else:
     from uvloop import run as run_loop
 
 
-class Steps:
-    """Says what is being done, and how long each step took."""
+Tell = Callable[[str], None]
 
-    def __init__(self, screen: Console) -> None:
-        self._screen = screen
+
+class Steps:
+    """Says what is being done, and how long each step took; on a terminal while it is, elsewhere by `tell`."""
+
+    def __init__(self, screen: Console, tell: Tell, *, is_log: bool = False) -> None:
+        self._tell = tell
+        self._is_live = screen.is_terminal and not is_log
         self._began = monotonic()
         self._step = ""
         self._status = screen.status("")
@@ -37,46 +45,60 @@ class Steps:
     def __call__(self, step: str) -> None:
         self.end()
         self._step, self._began = step, monotonic()
-        if self._screen.is_terminal:
+        if self._is_live:
             self._status.update(f"{step} …")
             self._status.start()
         else:
-            self._screen.print(f"{step} …", markup=False)
+            self._tell(f"{step} …")
 
     def end(self) -> None:
         self._status.stop()
         if self._step:
-            self._screen.print(f"✓ {self._step} ({monotonic() - self._began:.1f} s)", markup=False)
+            self._tell(f"✓ {self._step} ({monotonic() - self._began:.1f} s)")
             self._step = ""
 
 
 def run(config: Config, screen: Console) -> None:
     """`serve` on an event loop of its own."""
-    run_loop(serve(config, screen))
+    with suppress(asyncio.CancelledError):  # told to end while it started
+        run_loop(serve(config, screen))
 
 
 async def serve(config: Config, screen: Console) -> None:
-    """Serves until SIGINT or SIGTERM; a second signal leaves at once. Raises ParleyError where it cannot start."""
+    """Serves until SIGINT or SIGTERM; a second signal leaves at once. Raises ParleyError where it cannot start.
+
+    Told to end while it starts, it goes no further and is cancelled: a model may take minutes to load.
+    """
     settings = config.settings
     set_up_logging(settings.log.level, settings.log.format)
-    steps, server = Steps(screen), settings.server
-    ended = _ended_by_signal()
+    is_log = settings.log.format == "json"
+    tell = _into_log if is_log else partial(screen.print, markup=False)
+    steps, server = Steps(screen, tell, is_log=is_log), settings.server
+    is_open = asyncio.Event()
+    ended = _ended_by_signal(is_open)
     with reporting(config), _explained(steps):
         async with open_house(config, steps) as house:
+            is_open.set()
             steps.end()
             url = f"{server.url}/"
             models = " + ".join(model.name for model in models_of(house.engine))
-            screen.print(say("serve_ready", url=url, model=models), style="bold")
+            tell(say("serve_ready", url=url, model=models))
             if settings.slack.enabled and not config.secrets.slack_app_token:  # a socket has a line of its own
                 public = settings.slack.public_url or url.rstrip("/")
-                screen.print(say("serve_slack", url=f"{public}/channels/slack"), markup=False)
+                tell(say("serve_slack", url=f"{public}/channels/slack"))
             for name, callback in _wecom_callbacks(config):
-                screen.print(say(name, url=callback), markup=False)
+                tell(say(name, url=callback))
             gc.collect()
             gc.freeze()  # what stays for good: looking through all of torch again and again would hold the loop up
             await ended.wait()
             if house.manager.active:
-                screen.print(say("serve_stopping", count=house.manager.active))
+                tell(say("serve_stopping", count=house.manager.active, seconds=server.shutdown_seconds))
+        tell(say("serve_ended"))
+
+
+def _into_log(sentence: str) -> None:
+    """Where a collector reads one object a line, there is nothing else."""
+    log.info("%s", sentence)
 
 
 def _wecom_callbacks(config: Config) -> Iterator[tuple[str, str]]:
@@ -105,7 +127,7 @@ def upgrade_database(config: Config, screen: Console) -> str:
     """Migrates the configured (or embedded) database; the version it is at then."""
 
     async def work() -> str:
-        steps = Steps(screen)
+        steps = Steps(screen, partial(screen.print, markup=False))
         with _explained(steps):
             async with AsyncExitStack() as stack:
                 url = await database_url(config, steps, stack)
@@ -116,13 +138,15 @@ def upgrade_database(config: Config, screen: Console) -> str:
     return asyncio.run(work())
 
 
-def _ended_by_signal() -> asyncio.Event:
-    ended, loop = asyncio.Event(), asyncio.get_running_loop()
+def _ended_by_signal(is_open: asyncio.Event) -> asyncio.Event:
+    ended, loop, serving = asyncio.Event(), asyncio.get_running_loop(), asyncio.current_task()
 
     def end() -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
         ended.set()
+        if serving and not is_open.is_set():
+            serving.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end)

@@ -44,10 +44,16 @@ def make_app(
     accept: Accept,
     ready: Ready,
     trusted_proxies: Sequence[str] = (),
+    is_closing: Callable[[], bool] = lambda: False,
 ) -> web.Application:
-    """The public address: channel routes, `/channels/NAME` and one level below for webhooks, `/healthz`, `/readyz`."""
+    """The public address: channel routes, `/channels/NAME` and one level below for webhooks, `/healthz`, `/readyz`.
+
+    While it is closing, what comes over connections that are open is stored still, and each of them ends with its
+    answer: whoever keeps one open comes to another process with the next request.
+    """
     app = web.Application(middlewares=[_apart, believing(trusted_proxies), _errors], client_max_size=MAX_BODY)
     app.on_response_prepare.append(shield)
+    app.on_response_prepare.append(_parting(is_closing))
     app.add_routes(routes)
     for adapter in webhooks:
         handler = _webhook(adapter, accept)
@@ -56,6 +62,15 @@ def make_app(
     app.router.add_get("/healthz", _healthz)
     app.router.add_get("/readyz", _readyz(ready))
     return app
+
+
+def _parting(is_closing: Callable[[], bool]) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def part(_: web.Request, response: web.StreamResponse) -> None:
+        if is_closing():
+            response.force_close()
+            response.headers["Connection"] = "close"  # aiohttp has written its own headers before this is called
+
+    return part
 
 
 async def shield(request: web.Request, response: web.StreamResponse) -> None:
