@@ -1,9 +1,11 @@
 """Benchmarks: progress on stderr, one JSON object of figures on stdout, never a timed test."""
 
 NAMES = (
+    "admin",
     "demo",
     "engine",
     "faults",
+    "flood",
     "forget",
     "fuzz",
     "keys",
@@ -12,6 +14,7 @@ NAMES = (
     "routing",
     "scale",
     "slack",
+    "soak",
     "teams",
     "telemetry",
     "turn",

@@ -99,7 +99,13 @@ async def storm(database: Server, plan: Plan, progress: Progress) -> list[Figure
     async with (
         database.new() as url,
         channel() as opened,
-        servers(plan.servers, url, channel=opened.url, PARLEY_TURNS__LEASE_SECONDS=str(plan.lease)) as processes,
+        servers(
+            plan.servers,
+            url,
+            channel=opened.url,
+            PARLEY_TURNS__LEASE_SECONDS=str(plan.lease),
+            PARLEY_TURNS__MAX_ATTEMPTS=str(plan.kills + 1),  # a turn that meets every kill is answered all the same
+        ) as processes,
     ):
         progress(f"{plan.servers} server(s) up; {plan.messages} messages, {plan.kills} kills")
         await _Storm(url, plan, processes, record, progress).run()

@@ -14,6 +14,7 @@ from bench.report import Figure, Progress, at_most, report, told
 from core.store import Keys
 
 THREADS = 10_000
+FILLING = 600  # threads that fill what the bundled model keeps of what it has read (8 times its weights)
 AT_ONCE = 8
 _SILENCE = 3.0  # seconds until what closes by itself is closed
 _MB = 2**20
@@ -21,7 +22,7 @@ _MB = 2**20
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
     parser = argparse.ArgumentParser("parley bench memory", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="100 threads instead of 10,000, to see that it runs")
+    parser.add_argument("--quick", action="store_true", help="700 threads instead of 12,000, to see that it runs")
     parser.add_argument("--database", default="", help="a PostgreSQL server's URL; a temporary embedded one else")
     options = parser.parse_args(argv)
     return asyncio.run(measure(options.database, 100 if options.quick else THREADS))
@@ -54,7 +55,7 @@ async def _growth(
 ) -> list[Figure]:
     """The same house with a door to look into its process. Every thread is a new person's, answered with one token."""
     async with running(process):
-        await _talk(process, http, range(threads // 5))  # more than the caches hold
+        await _talk(process, http, range(max(FILLING, threads // 5)))  # about what the caches hold
         seen = [await _look(process, http)]
         for half in (range(threads // 2), range(threads // 2, threads)):
             await _talk(process, http, half)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from ssl import SSLContext
 
 import aiohttp
 
@@ -81,10 +82,13 @@ class ServerProcess:
 
 
 class ParleyServe(ServerProcess):
-    """`parley serve` itself, which says by /readyz that it answers."""
+    """`parley serve` itself, which says by /readyz that it answers; over TLS where there is somebody to trust."""
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str], trusted: SSLContext | None = None) -> None:
         super().__init__(folder, "bot", ["serve"], settings)
+        self._trusted = trusted
+        if trusted:
+            self.url = f"https://localhost:{self.port}"
 
     async def _until_ready(self, stdout: asyncio.StreamReader) -> None:
         async with aiohttp.ClientSession() as http:
@@ -93,7 +97,7 @@ class ParleyServe(ServerProcess):
                 if stdout.at_eof():
                     raise self._ended()
                 with suppress(aiohttp.ClientError):
-                    async with http.get(f"{self.url}/readyz") as response:
+                    async with http.get(f"{self.url}/readyz", ssl=self._trusted or True) as response:
                         return response.status == 200
                 return False
 

@@ -6,26 +6,28 @@ configured as for `parley serve`. Once it answers it prints one JSON line: the n
 
 import argparse
 import asyncio
-import ctypes
 import gc
 import json
 import random
 import signal
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import suppress
+import sys
+from collections.abc import AsyncGenerator
 from pathlib import Path
-
-import psutil
 
 from bench.door import BenchDoor
 from bench.hall import CONTEXT
+from bench.probe import Probe
 from bot import config as configuration
 from bot.app import open_house
 from bot.logs import set_up_logging
 from core.engine import EchoEngine
-from core.message import Chunk
-from core.ports import Accept, Conversation, Delivery, Delta, Ledger, Received, Webhook
+from core.ports import Conversation, Delta
 from core.turn import SamplingParams
+
+if sys.platform == "win32":
+    from asyncio import run as run_loop
+else:
+    from uvloop import run as run_loop  # as `parley serve` does
 
 
 class SlowEcho(EchoEngine):
@@ -43,27 +45,6 @@ class SlowEcho(EchoEngine):
             yield delta
 
 
-class Probe:
-    """A door through which the process itself is looked at, at /channels/probe."""
-
-    name = "probe"
-
-    async def receive(self, webhook: Webhook, accept: Accept) -> Received:
-        gc.collect()
-        # What is free and only kept for later by the allocator has not stayed.
-        with suppress(AttributeError, OSError):  # glibc's own
-            ctypes.CDLL(None).malloc_trim(0)
-        facts = {
-            "rss": psutil.Process().memory_info().rss,
-            "objects": len(gc.get_objects()),
-            "tasks": len(asyncio.all_tasks()),
-        }
-        return Received(200, json.dumps(facts).encode())
-
-    async def deliver(self, delivery: Delivery, chunks: AsyncIterator[Chunk], ledger: Ledger) -> None:
-        raise NotImplementedError
-
-
 async def serve(options: argparse.Namespace) -> None:
     config = configuration.load(options.config)
     set_up_logging(config.settings.log.level, config.settings.log.format)
@@ -71,6 +52,8 @@ async def serve(options: argparse.Namespace) -> None:
     door, ended = BenchDoor(options.channel), asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     async with open_house(config, lambda step: None, doors=[door, Probe()], engine=engine) as house:
+        gc.collect()
+        gc.freeze()  # as `parley serve` does
         print(json.dumps({"owner": house.manager.owner}), flush=True)
         await ended.wait()
     await door.close()
@@ -82,7 +65,7 @@ def run() -> None:
     parser.add_argument("--channel", default="", help="where answers are posted to")
     parser.add_argument("--seconds", type=float, nargs=2, help="how long an answer of the echo takes: least, most")
     configuration.go_offline()
-    asyncio.run(serve(parser.parse_args()))
+    run_loop(serve(parser.parse_args()))
 
 
 if __name__ == "__main__":
