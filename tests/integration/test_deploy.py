@@ -255,6 +255,17 @@ def test_every_secret_that_parley_knows_is_passed_on(tmp_path: Path) -> None:
     assert set(config._SECRETS) - passed == set(), "name it under x-passed-on in deploy/compose.yaml"
 
 
+def test_the_operators_settings_of_compose_reach_the_bot(tmp_path: Path, database_url: str) -> None:
+    """The address of their pages and the limits of a day may be set beside the secrets."""
+    limits = {f"PARLEY_LIMITS__{whose}__{what}" for whose in ("PERSON", "WORKSPACE") for what in ("MESSAGES", "TOKENS")}
+    example = (DEPLOY / "compose.env.example").read_text(encoding="utf-8")
+    named = limits | {"PARLEY_ADMIN__URL", "PARLEY_ADMIN_OIDC_SECRET"}
+    assert named <= {*re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE)}
+    given_here = {"PARLEY_ADMIN__URL": "https://chat.example.com", **{name: str(n) for n, name in enumerate(limits, 7)}}
+    bot = composed(tmp_path, more=given_here)["services"]["bot"]["environment"]
+    assert given_here.items() <= bot.items()
+
+
 def test_the_bot_may_end_in_its_own_time(tmp_path: Path) -> None:
     shutdown = config.Settings().server.shutdown_seconds
     grace = re.fullmatch(r"(\d+)s", composed(tmp_path)["services"]["bot"]["stop_grace_period"])
