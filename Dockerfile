@@ -23,7 +23,7 @@ RUN /opt/parley/bin/pip install --constraint constraints.txt \
         sys.exit('torch is not the $VARIANT build' if (torch.version.cuda is None) != ('$VARIANT' == 'cpu') else 0)"
 COPY pyproject.toml ./
 RUN /opt/parley/bin/pip install --constraint constraints.txt \
-        --editable '.[cache,embedded,mcp,pinyin,quantised,remote,sentry,slack,teams,wecom]'
+        --editable '.[admin,cache,embedded,mcp,pinyin,quantised,remote,sentry,slack,teams,wecom]'
 COPY . .
 RUN /opt/parley/bin/pip install --constraint constraints.txt --no-deps --editable . \
     && /opt/parley/bin/pip check \

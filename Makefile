@@ -7,7 +7,7 @@ ARGS ?= -n 2
 
 VENV := .venv
 BIN := $(VENV)/bin
-EXTRAS := cache,dev,embedded,mcp,pinyin,quantised,remote,sentry,slack,teams,wecom
+EXTRAS := admin,cache,dev,embedded,mcp,pinyin,quantised,remote,sentry,slack,teams,wecom
 STAMP := $(VENV)/.installed
 WANTED = $$( { cat pyproject.toml constraints.txt; echo '$(EXTRAS) $(TORCH_INDEX_URL)'; } | cksum )
 PIP := $(BIN)/python -m pip --disable-pip-version-check

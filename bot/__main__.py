@@ -6,8 +6,10 @@ import importlib
 import json
 import re
 import secrets
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +18,11 @@ import typer
 from rich.console import Console
 
 from bot import config as configuration
+from bot.admin.roles import Role
 from bot.config import Config
 from bot.extras import lacks
 from bot.texts import say, speak
-from core.errors import Misconfigured, ParleyError
+from core.errors import Misconfigured, NotStored, ParleyError
 from core.ports import Forgotten
 
 app = typer.Typer(
@@ -34,10 +37,14 @@ slack = typer.Typer(no_args_is_help=True, help="Set up Slack. · 设置 Slack �
 teams = typer.Typer(no_args_is_help=True, help="Set up Teams. · 设置 Teams 接入。")
 moderation = typer.Typer(no_args_is_help=True, help="See what moderation found. · 查看审核记录。")
 plugin = typer.Typer(no_args_is_help=True, help="See the plugins. · 查看插件。")
+limits = typer.Typer(no_args_is_help=True, help="How much may be asked in a day. · 每日用量限制。")
+admin = typer.Typer(no_args_is_help=True, help="Who may see the operator's pages. · 谁可以查看运维页面。")
 audit = typer.Typer(no_args_is_help=True, help="What was done with people's data. · 审计日志。")
 keys = typer.Typer(no_args_is_help=True, help="Change the keys that seal what is stored. · 更换加密密钥。")
 model = typer.Typer(no_args_is_help=True, help="Fetch and choose models. · 下载并选择模型。")
 app.add_typer(database, name="db")
+app.add_typer(limits, name="limits")
+app.add_typer(admin, name="admin")
 app.add_typer(audit, name="audit")
 app.add_typer(keys, name="keys")
 app.add_typer(plugin, name="plugin")
@@ -145,7 +152,11 @@ def forget(
         whom = people.person(user)
         if not yes:
             typer.confirm(say("forget_sure", person=whom.key), abort=True, err=True)
-        done = asyncio.run(people.forget(settings, screen.print, whom))
+        try:
+            done = asyncio.run(people.forget(settings, screen.print, whom))
+        except (KeyboardInterrupt, NotStored):  # Ctrl+C, or the database went
+            screen.print(say("forget_broken_off", person=whom.key), style="red", markup=False)
+            raise typer.Exit(1) from None
         outcome = "forget_done" if done != Forgotten() else "forget_nobody"
         said = say(outcome, person=whom.key, messages=done.messages, answers=done.answers, votes=done.votes)
         screen.print(said, markup=False)
@@ -161,13 +172,242 @@ def export(user: Person, config: ConfigFile = None) -> None:
         from bot import people
 
         whom = people.person(user)
-        theirs = asyncio.run(people.export(settings, screen.print, whom))
+        try:
+            theirs = asyncio.run(people.export(settings, screen.print, whom))
+        except (KeyboardInterrupt, NotStored):
+            screen.print(say("export_broken_off", person=whom.key), style="red", markup=False)
+            raise typer.Exit(1) from None
         typer.echo(json.dumps(theirs, indent=1, ensure_ascii=False))
         messages, answers, ratings = (len(theirs[name]) for name in ("messages", "answers", "ratings"))
         said = say("exported", person=whom.key, messages=messages, answers=answers, ratings=ratings)
         screen.print(said, markup=False)
 
     _or_explain(show)
+
+
+@app.command(help="Write all that is kept into a file, while it serves. · 备份，可在运行时进行。")
+def backup(
+    file: Annotated[Path, typer.Argument(help="The file to write; it must not be there. · 要写入的文件。")],
+    config: ConfigFile = None,
+) -> None:
+    settings = _load(config)
+
+    def write() -> None:
+        from bot.backup import back_up
+
+        with _ended_as_by_hand():
+            screen.print(asyncio.run(back_up(settings, screen, file)), markup=False)
+
+    _or_explain(write)
+
+
+@app.command(help="Write who was forgotten, for `parley restore`; no name is in it. · 写出已删除人员的名单。")
+def forgotten(
+    file: Annotated[Path, typer.Argument(help="The list to write anew. · 要写入的名单。")], config: ConfigFile = None
+) -> None:
+    settings = _load(config)
+
+    def write() -> None:
+        from bot.backup import write_forgotten
+
+        screen.print(asyncio.run(write_forgotten(settings, screen, file)), markup=False)
+
+    _or_explain(write)
+
+
+@app.command(help="Bring back what a backup holds; all or nothing. · 从备份恢复，要么全部成功，要么不作改动。")
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `parley backup` has written. · 备份文件。")],
+    forgotten: Annotated[
+        Path | None,
+        typer.Option("--forgotten", help="Whom to forget again: a list of `parley forgotten`. · 已删除人员的名单。"),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="In place of what is there. · 取代现有内容。")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Open every sealed value. · 打开全部加密内容。")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Without asking back. · 不再确认。")] = False,
+    config: ConfigFile = None,
+) -> None:
+    settings = _load(config)
+
+    def bring_back() -> None:
+        from bot.backup import Wanted
+        from bot.backup import restore as restored
+
+        if replace and not yes:
+            typer.confirm(say("restore_sure"), abort=True, err=True)
+        with _ended_as_by_hand():
+            for line in asyncio.run(restored(settings, screen, Wanted(file, forgotten, replace, verify))):
+                screen.print(line, markup=False)
+
+    _or_explain(bring_back)
+
+
+@limits.command("show", help="What the limits are, and who has used how much today. · 查看限制与今日用量。")
+def show_limits(
+    user: Annotated[str, typer.Option("--user", help="Of one person: ADAPTER:WORKSPACE:ID. · 只看某人。")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10000, help="So many at most. · 最多条数。")] = 10,
+    config: ConfigFile = None,
+) -> None:
+    settings = _load(config)
+
+    def show() -> None:
+        from bot import limits as quotas
+        from bot import people
+
+        whom = people.person(user) if user else None
+        for line in asyncio.run(quotas.shown(settings, screen.print, limit=limit, person=whom)):
+            typer.echo(line)
+
+    _or_explain(show)
+
+
+@limits.command(help="Let a person go on, whatever the limits of the day. · 为某人暂时解除每日限制。")
+def lift(
+    user: Person,
+    today: Annotated[bool, typer.Option("--today", help="Until the day ends; the default. · 到当日结束。")] = False,
+    until: Annotated[
+        str, typer.Option("--until", help="Until a day or moment: 2026-12-31, 2026-12-31T18:00+08:00. · 截止时间。")
+    ] = "",
+    config: ConfigFile = None,
+) -> None:
+    settings = _load(config)
+
+    def free() -> None:
+        from bot import limits as quotas
+        from bot import people
+
+        if today and until:
+            raise Misconfigured(say("limits_today_or_until"))
+        whom, end = people.person(user), quotas.moment(until) if until else None
+        screen.print(asyncio.run(quotas.lift(settings, screen.print, whom, end)), markup=False)
+
+    _or_explain(free)
+
+
+@limits.command("restore", help="Let the limits hold for a person again. · 恢复某人的限制。")
+def restore_limits(user: Person, config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def hold() -> None:
+        from bot import limits as quotas
+        from bot import people
+
+        screen.print(asyncio.run(quotas.restore(settings, screen.print, people.person(user))), markup=False)
+
+    _or_explain(hold)
+
+
+AdminName = Annotated[str, typer.Argument(help="Their name, in any case. · 名称，不区分大小写。")]
+Roles = Annotated[
+    list[Role],
+    typer.Option(
+        "--role",
+        help="viewer sees figures, operator may act, reader sees what people wrote; several times for several. · "
+        "viewer 查看数据 / operator 可以操作 / reader 可以查看内容 / 可重复使用。",
+    ),
+]
+Made = Annotated[
+    bool, typer.Option("--make-password", help="Make a password and print it, in place of asking. · 生成密码并输出。")
+]
+
+
+@admin.command("add", help="Let somebody in, with a name and a password. · 添加管理者。")
+def add_admin(name: AdminName, role: Roles, make_password: Made = False, config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def let_in() -> None:
+        from bot import admins
+
+        named = admins.check_name(name)
+        password = _password(make_password)
+        asyncio.run(admins.add(settings, screen.print, named, role, password))
+        screen.print(say("admin_added", name=named, url=settings.settings.admin.url or settings.settings.server.url))
+        if make_password:
+            typer.echo(password)
+
+    _or_explain(let_in)
+
+
+@admin.command("list", help="Who may sign in, and who is. · 列出管理者与当前登录。")
+def list_admins(config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def show() -> None:
+        from bot import admins
+
+        for line in asyncio.run(admins.listed(settings, screen.print)):
+            typer.echo(line)
+
+    _or_explain(show)
+
+
+@admin.command(help="Give somebody these roles in place of theirs, and end their sessions. · 更改角色。")
+def roles(name: AdminName, role: Roles, config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def give() -> None:
+        from bot import admins
+
+        ended = asyncio.run(admins.change(settings, screen.print, name, roles=role))
+        screen.print(say("admin_changed", name=name, count=ended), markup=False)
+
+    _or_explain(give)
+
+
+@admin.command(help="Give somebody another password, and end their sessions. · 更改密码。")
+def password(name: AdminName, make_password: Made = False, config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def give() -> None:
+        from bot import admins
+
+        new = _password(make_password)
+        ended = asyncio.run(admins.change(settings, screen.print, name, password=new))
+        screen.print(say("admin_changed", name=name, count=ended), markup=False)
+        if make_password:
+            typer.echo(new)
+
+    _or_explain(give)
+
+
+@admin.command(help="Let somebody in no more, and end their sessions. · 删除管理者。")
+def remove(name: AdminName, config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def shut_out() -> None:
+        from bot import admins
+
+        ended = asyncio.run(admins.remove(settings, screen.print, name))
+        screen.print(say("admin_removed", name=name, count=ended), markup=False)
+
+    _or_explain(shut_out)
+
+
+@admin.command("sign-out", help="End somebody's sessions, however they signed in. · 结束某人的所有登录。")
+def sign_out(name: AdminName, config: ConfigFile = None) -> None:
+    settings = _load(config)
+
+    def end() -> None:
+        from bot import admins
+
+        ended = asyncio.run(admins.sign_out(settings, screen.print, name))
+        screen.print(say("admin_signed_out", name=name, count=ended), markup=False)
+
+    _or_explain(end)
+
+
+def _password(is_made: bool) -> str:
+    """One that is made, or one that is typed twice unseen; raises Misconfigured. A pipe gives it in one line."""
+    from bot import admins
+    from bot.admin.password import make_password
+
+    if is_made:
+        return make_password()
+    if not sys.stdin.isatty():
+        return admins.check_password(sys.stdin.readline().rstrip("\r\n"))
+    return admins.check_password(
+        typer.prompt(say("admin_ask_password"), hide_input=True, confirmation_prompt=say("admin_ask_again"), err=True)
+    )
 
 
 @audit.command("list", help="The newest lines, the newest first. · 最近的记录。")
@@ -376,8 +616,8 @@ def teams_app(
 
 @app.command(
     help="Measure something: progress to stderr, one JSON object to stdout. · 运行基准测试。\n\n"
-    "demo, engine, faults, forget, fuzz, keys, memory, pipeline, routing, scale, slack, teams, telemetry, turn; "
-    "--quick is a short form of each. · --quick 为简短形式。",
+    "admin, demo, engine, faults, flood, forget, fuzz, keys, memory, pipeline, routing, scale, slack, soak, "
+    "teams, telemetry, turn; --quick is a short form of each. · --quick 为简短形式。",
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def bench(context: typer.Context, name: Annotated[str, typer.Argument(help="Which one. · 名称。")]) -> None:
@@ -409,6 +649,21 @@ def _or_explain(work: Callable[[], None]) -> None:
     except ParleyError as error:
         screen.print(say("failed", problem=error.detail or str(error)), style="red", markup=False)
         raise typer.Exit(1) from None
+
+
+@contextmanager
+def _ended_as_by_hand() -> Iterator[None]:
+    """SIGTERM, and the end of its terminal, are as Ctrl+C: what was begun is tidied up. nohup holds."""
+    numbers = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        if before[number] is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, before[number])
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """What an operator asks of the audit log: what was done, and whether the log is whole."""
 
 import json
+from datetime import UTC
 
 from bot.app import Progress
 from bot.config import Config
@@ -21,7 +22,8 @@ async def listed(config: Config, progress: Progress, *, limit: int, person: Auth
 def _line(line: Recorded) -> str:
     details = json.dumps(dict(line.details), ensure_ascii=False) if line.details else ""
     by = line.by or say("audit_themselves")
-    return f"{line.number:>6}  {line.at:%Y-%m-%d %H:%M:%S}  {line.action:<8}  {by}  {details}".rstrip()
+    at = line.at.astimezone(UTC)
+    return f"{line.number:>6}  {at:%Y-%m-%d %H:%M:%SZ}  {line.action:<19}  {by}  {details}".rstrip()
 
 
 def link(text: str) -> dict[int, str]:

@@ -18,6 +18,7 @@ from bot import tls
 from bot.config import Config, EngineSettings, operator_language, problems, unknown_variables
 from bot.engines import remote_engine
 from bot.extras import lacks
+from bot.limits import said as limits_said
 from bot.model import locate, size
 from bot.moderation import make_rulebook
 from bot.plugin import open_registry, strangers, without_log
@@ -26,7 +27,7 @@ from core.engine.footprint import needs, readable
 from core.engine.memory import free_memory
 from core.errors import Misconfigured, ParleyError
 from core.store.keys import Keys
-from core.store.schema import current, head
+from core.store.schema import current, head, suits
 
 _CHANNELS = ("console", "slack", "teams", "wecom", "wecom-app")
 # What has a line of its own below, which says the same.
@@ -57,6 +58,8 @@ async def examine(config: Config, screen: Console, *, production: bool) -> int:
         _address(config),
         _transport(config),
         _reports(config),
+        _admin(config),
+        _limits(config),
         _moderation(config),
         *await _plugins(config),
         *await _slack(config),
@@ -64,6 +67,9 @@ async def examine(config: Config, screen: Console, *, production: bool) -> int:
         *await _wecom(config),
     ]
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column()
+    table.add_column(overflow="fold")  # else a Chinese sentence, one long word, is cut off
     for finding in findings:
         table.add_row(_MARKS[finding.kind], f"[bold]{finding.what}[/]", finding.text.replace("[", r"\["))
     screen.print(say("check_legend"))
@@ -116,8 +122,11 @@ def _database(config: Config) -> Finding:
         return Finding("fine", what, say("check_database_embedded", folder=config.data_dir / "pg"))
     try:
         version = current(url)
+        is_newer = version != head() and suits(url)
     except ParleyError:
         return Finding("fault", what, say("check_database_away"))
+    if is_newer:
+        return Finding("hint", what, say("check_database_newer", version=version, head=head()))
     if version != head():
         return Finding("fault", what, say("check_database_old", version=version or "-", head=head()))
     return Finding("fine", what, say("check_database_ok", version=version))
@@ -251,6 +260,35 @@ def _reports(config: Config) -> Finding:
     if not dsn:
         return Finding("fine", what, say("check_errors_off"))
     return Finding("fine", what, say("check_errors_on", host=urlsplit(dsn).hostname))
+
+
+def _admin(config: Config) -> Finding:
+    """A hint where they are served to others, and under no name that they answer to."""
+    what, settings = say("check_admin"), config.settings
+    admin, server, console = settings.admin, settings.server, settings.console
+    if not admin.enabled:
+        return Finding("hint", what, say("check_admin_off"))
+    is_reached = bool(admin.url or console.allowed_hosts or console.allowed_origins)
+    is_here = server.is_loopback and not server.trusted_proxies
+    if not (is_reached or is_here or (config.pair and not server.trusted_proxies)):
+        return Finding("hint", what, say("check_admin_nowhere"))
+    url = admin.url or next(iter(console.allowed_origins), "") or server.url
+    if admin.oidc.issuer:
+        return Finding("fine", what, say("check_admin_oidc", url=url, issuer=urlsplit(admin.oidc.issuer).hostname))
+    return Finding("fine", what, say("check_admin_ok", url=url))
+
+
+def _limits(config: Config) -> Finding:
+    """A hint where one person could fill all the places there are."""
+    settings, what = config.settings, say("check_limits")
+    limits = settings.within()
+    slots = settings.remote.limit if settings.engine.backend == "remote" else settings.engine.slots
+    room = min(slots, settings.turns.concurrency)
+    if limits.concurrency is None:
+        return Finding("hint", what, say("check_limits_free"))
+    if limits.concurrency > 1 and 2 * limits.concurrency > room:
+        return Finding("hint", what, say("check_limits_slots", count=limits.concurrency, slots=room))
+    return Finding("fine", what, limits_said(limits))
 
 
 def _moderation(config: Config) -> Finding:

@@ -21,6 +21,7 @@ from bot.texts import say, speaking
 from core.access import Access, Rule
 from core.errors import Misconfigured
 from core.hall import Terms
+from core.limits import Allowance, Limits, Quota
 from core.plugin import Misdeclared
 from core.retention import Retention
 
@@ -62,6 +63,7 @@ _SECRETS = (
     "PARLEY_MODERATION_KEY",
     "PARLEY_PLUGIN_SECRETS",
     "PARLEY_SENTRY_DSN",
+    "PARLEY_ADMIN_OIDC_SECRET",
 )
 
 
@@ -304,6 +306,46 @@ class PluginSettings(_Section):
         return hosts
 
 
+class OidcSettings(_Section):
+    issuer: str = ""
+    label: str = ""
+    client_id: str = ""
+    scopes: tuple[str, ...] = ("openid", "profile", "email")
+    claim: str = Field("groups", min_length=1)
+    name: str = Field("preferred_username", min_length=1)
+    roles: Mapping[str, tuple[Literal["viewer", "operator", "reader"], ...]] = Field(default_factory=dict)
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_address(cls, url: str) -> str:
+        if url and not _SERVER.fullmatch(url):
+            raise ValueError(say("config_api_url", name=url.rpartition("@")[2]))
+        if url:
+            _private(url)
+        return url  # as it stands: a provider's own name may end in a slash
+
+    @field_validator("scopes")
+    @classmethod
+    def _has_openid(cls, scopes: tuple[str, ...]) -> tuple[str, ...]:
+        return scopes if "openid" in scopes else ("openid", *scopes)
+
+
+class AdminSettings(_Section):
+    enabled: bool = True
+    url: str = ""
+    hours: float = Field(12, gt=0, le=24 * 30)
+    idle_minutes: float = Field(60, ge=1, le=60 * 24 * 30)
+    oidc: OidcSettings = OidcSettings()
+
+    @field_validator("url")
+    @classmethod
+    def _is_origin(cls, url: str) -> str:
+        url = url.rstrip("/").lower()
+        if url and not _ORIGIN.fullmatch(url):
+            raise ValueError(say("config_origin", name=url))
+        return _private(url) if url else url
+
+
 class ConsoleChannelSettings(_Section):
     enabled: bool = True
     allowed_hosts: tuple[str, ...] = ()
@@ -483,6 +525,47 @@ class RetentionSettings(_Section):
         return workspaces
 
 
+_Count = Annotated[int, Field(ge=0)]
+
+
+class AllowanceSettings(_Section):
+    messages: _Count | None = None
+    tokens: _Count | None = None
+
+    def over(self, base: Allowance) -> Allowance:
+        """What stands here, and otherwise what holds everywhere."""
+        return Allowance(
+            self.messages if "messages" in self.model_fields_set else base.messages,
+            self.tokens if "tokens" in self.model_fields_set else base.tokens,
+        )
+
+
+class PersonLimitSettings(AllowanceSettings):
+    concurrency: Annotated[int, Field(ge=1)] | None = 4
+
+
+class QuotaSettings(_Section):
+    person: AllowanceSettings = AllowanceSettings()
+    workspace: AllowanceSettings = AllowanceSettings()
+
+    def over(self, base: Quota) -> Quota:
+        return Quota(self.person.over(base.person), self.workspace.over(base.workspace))
+
+
+class LimitSettings(_Section):
+    person: PersonLimitSettings = PersonLimitSettings()
+    workspace: AllowanceSettings = AllowanceSettings()
+    workspaces: Mapping[str, QuotaSettings] = Field(default_factory=dict)
+
+    @field_validator("workspaces")
+    @classmethod
+    def _are_named(cls, workspaces: Mapping[str, QuotaSettings]) -> Mapping[str, QuotaSettings]:
+        for name in workspaces:
+            if not all(name.partition(":")):
+                raise ValueError(say("config_workspace", name=name))
+        return workspaces
+
+
 class Settings(BaseSettings):
     """Everything that can be set, validated. Sections have the names they have in app.yaml."""
 
@@ -502,12 +585,14 @@ class Settings(BaseSettings):
     moderation: ModerationSettings = ModerationSettings()
     cache: CacheSettings = CacheSettings()
     plugins: PluginSettings = PluginSettings()
+    admin: AdminSettings = AdminSettings()
     console: ConsoleChannelSettings = ConsoleChannelSettings()
     slack: SlackChannelSettings = SlackChannelSettings()
     teams: TeamsChannelSettings = TeamsChannelSettings()
     wecom: WecomChannelSettings = WecomChannelSettings()
     access: Mapping[str, AccessRule] = Field(default_factory=dict)
     retention: RetentionSettings = RetentionSettings()
+    limits: LimitSettings = LimitSettings()
 
     @classmethod
     def settings_customise_sources(
@@ -530,7 +615,15 @@ class Settings(BaseSettings):
             draft_interval=turns.draft_seconds,
             params=params,
             system={"en": answers.system_en, "zh": answers.system_zh},
+            limits=self.within(),
         )
+
+    def within(self) -> Limits:
+        """How much may be asked in a day, and at once."""
+        limits, none = self.limits, Allowance()
+        everywhere = Quota(limits.person.over(none), limits.workspace.over(none))
+        places = {name.partition(":")[::2]: quota.over(everywhere) for name, quota in limits.workspaces.items()}
+        return Limits(everywhere, places, limits.person.concurrency)
 
     def kept_for(self) -> Retention:
         def age(days: int | None) -> timedelta | None:
@@ -566,6 +659,7 @@ class HouseSecrets:
     moderation_key: str | None = field(default=None, repr=False)
     plugin_secrets: str | None = field(default=None, repr=False)
     sentry_dsn: str | None = field(default=None, repr=False)
+    admin_oidc_secret: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -660,6 +754,8 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "moderation", say("config_moderation_key")
     if settings.plugins.mcp.servers and find_spec("mcp") is None:
         yield "plugins", say("config_mcp_package")
+    if settings.admin.enabled and settings.admin.oidc.issuer and (problem := _oidc_problem(settings.admin)):
+        yield "admin", say(problem)
     console = settings.console
     if console.enabled and not settings.server.is_loopback and not console.tokens:
         yield "console", say("config_open_door", host=settings.server.host)
@@ -676,6 +772,15 @@ def problems(config: Config) -> Iterator[tuple[str, str]]:
         yield "wecom", say(name)
     if settings.server.metrics_host and not is_loopback(settings.server.metrics_host) and not secrets.metrics_token:
         yield "server", say("config_open_metrics", host=settings.server.metrics_host)
+
+
+def _oidc_problem(admin: AdminSettings) -> str:
+    """What keeps whoever the provider vouches for from signing in, "" where nothing does."""
+    if not (admin.oidc.client_id and admin.url):
+        return "config_oidc_incomplete"
+    if not admin.oidc.roles:
+        return "config_oidc_roles"
+    return "" if find_spec("authlib") else "config_oidc_package"
 
 
 def _sentry_problem(dsn: str) -> str:

@@ -105,6 +105,66 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "pip install -c constraints.txt -e '.[sentry]'.",
         "已设置 PARLEY_SENTRY_DSN，但上报错误所需的软件包没有安装：pip install -c constraints.txt -e '.[sentry]'。",
     ),
+    "config_oidc_incomplete": (
+        "admin.oidc.issuer is set, and admin.oidc.client_id or admin.url is not. The provider needs both: whom it "
+        "vouches to, and the address it sends people back to, admin.url with /admin/oidc.",
+        "已设置 admin.oidc.issuer，但缺少 admin.oidc.client_id 或 admin.url。登录服务需要两者：应用的标识，"
+        "以及登录后返回的地址，即 admin.url 加 /admin/oidc。",
+    ),
+    "config_oidc_roles": (
+        "admin.oidc.roles names no group, so nobody could do anything: say which group has which roles, such as "
+        "{{parley-operators: [operator]}}.",
+        "admin.oidc.roles 中没有任何用户组，因此谁也无法操作：请写明哪个组有哪些角色，例如 "
+        "{{parley-operators: [operator]}}。",
+    ),
+    "config_oidc_package": (
+        "admin.oidc.issuer is set, and the package that signs people in is not installed: "
+        "pip install -c constraints.txt -e '.[admin]'.",
+        "已设置 admin.oidc.issuer，但登录所需的软件包没有安装：pip install -c constraints.txt -e '.[admin]'。",
+    ),
+    "admin_name": (
+        "A name has {most} characters at most, and is not empty.",
+        "名称不能为空，最多 {most} 个字符。",
+    ),
+    "admin_password_length": (
+        "The password must have {least} to {most} characters. --make-password makes one.",
+        "密码长度必须为 {least} 到 {most} 个字符。可用 --make-password 生成。",
+    ),
+    "admin_taken": (
+        "{name} is there already. `parley admin roles` and `parley admin password` change what they have.",
+        "{name} 已存在。可用 `parley admin roles` 和 `parley admin password` 更改。",
+    ),
+    "admin_unknown": (
+        "There is nobody called {name}: `parley admin list` says who there is. Whoever signs in by OpenID Connect has "
+        "the roles of their groups.",
+        "没有名为 {name} 的管理者：`parley admin list` 会列出所有人。通过 OpenID Connect 登录的人使用其用户组的角色。",
+    ),
+    "admin_nobody": (
+        "Nobody may sign in with a password yet. `parley admin add NAME --role operator` lets the first one in.",
+        "目前没有人可以用密码登录。`parley admin add NAME --role operator` 添加第一位。",
+    ),
+    "admin_session": (
+        "signed in: {name} ({origin}), {roles}, since {since} UTC",
+        "已登录：{name}（{origin}），{roles}，自 {since} UTC",
+    ),
+    "admin_added": (
+        "{name} may sign in now: {url}/admin",
+        "{name} 现在可以登录：{url}/admin",
+    ),
+    "admin_changed": (
+        "It holds for {name} from now on. Sessions that it ended: {count}.",
+        "已对 {name} 生效。因此结束的登录：{count}。",
+    ),
+    "admin_removed": (
+        "{name} is let in no more. Sessions that it ended: {count}.",
+        "{name} 已被删除。因此结束的登录：{count}。",
+    ),
+    "admin_signed_out": (
+        "Sessions of {name} that were ended: {count}.",
+        "已结束 {name} 的登录：{count}。",
+    ),
+    "admin_ask_password": ("Password", "密码"),
+    "admin_ask_again": ("The same again", "再次输入"),
     "config_sentry_dsn": (
         "PARLEY_SENTRY_DSN is no address of a Sentry project; it looks like https://KEY@sentry.example.com/1.",
         "PARLEY_SENTRY_DSN 不是 Sentry 项目的地址，其形式如 https://KEY@sentry.example.com/1。",
@@ -334,6 +394,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "serve_database": ("Starting the embedded database", "正在启动内置数据库"),
     "serve_migrate": ("Bringing the database up to date", "正在更新数据库结构"),
     "serve_engine": ("Loading the model {model}", "正在加载模型 {model}"),
+    "serve_servers": ("Asking the model servers {model}", "正在连接模型服务器 {model}"),
     "serve_ready": (
         "Parley answers on {url} with {model}. Stop it with Ctrl+C.",
         "Parley 已就绪：{url}，使用模型 {model}。按 Ctrl+C 停止。",
@@ -373,9 +434,12 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "生产环境请设置 PARLEY_KEYS（`parley key` 可生成）。",
     ),
     "serve_stopping": (
-        "Stopping: {count} answers may still end. Press Ctrl+C again to leave at once.",
-        "正在停止：还有 {count} 个回答等待完成。再按一次 Ctrl+C 立即退出。",
+        "Stopping: {count} answers may still end. What has not within {seconds:.0f} s goes to another process, or to "
+        "the next start. Press Ctrl+C again to leave at once.",
+        "正在停止：还有 {count} 个回答等待完成。{seconds:.0f} 秒内未完成的，由其他进程或下次启动后继续。"
+        "再按一次 Ctrl+C 立即退出。",
     ),
+    "serve_ended": ("Ended; everything is closed.", "已停止，全部关闭。"),
     "failed": ("That did not work: {problem}", "未能完成：{problem}"),
     "check_settings": ("settings", "设置"),
     "check_settings_file": ("read from {file}", "读取自 {file}"),
@@ -399,6 +463,10 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "check_database_old": (
         "reachable, but its schema is {version} and this release needs {head}: run `parley db upgrade`.",
         "可以连接，但结构版本是 {version}，本版本需要 {head}：请运行 `parley db upgrade`。",
+    ),
+    "check_database_newer": (
+        "reachable. Its schema {version} is of a later release, and serves this one ({head}) too.",
+        "可以连接。结构版本 {version} 属于更新的版本，本版本（{head}）也可使用。",
     ),
     "check_database_away": (
         "not reachable. Check DATABASE_URL, that the server runs, and that this machine may connect to it.",
@@ -638,6 +706,65 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "a workspace is named ADAPTER:WORKSPACE, e.g. slack:T0123456, not {name!r}",
         "工作区的格式为 ADAPTER:WORKSPACE，例如 slack:T0123456，不能是 {name!r}",
     ),
+    "limits_none": ("nobody is limited, in a day or at once", "没有任何用量限制"),
+    "limits_and": ("{some}; {more}", "{some}；{more}"),
+    "limits_are": ("{limits}; a day begins at 00:00 UTC", "{limits}；每天从 UTC 00:00 开始"),
+    "limits_person_messages": ("{count} questions a day for each person", "每人每天 {count} 个问题"),
+    "limits_person_tokens": ("{count} tokens a day for each person", "每人每天 {count} 个 token"),
+    "limits_workspace_messages": ("{count} questions a day for each workspace", "每个工作区每天 {count} 个问题"),
+    "limits_workspace_tokens": ("{count} tokens a day for each workspace", "每个工作区每天 {count} 个 token"),
+    "limits_concurrency": ("{count} answers at once for each person", "每人同时 {count} 个回答"),
+    "limits_otherwise": ("otherwise in {names}", "{names} 另有规定"),
+    "limits_nobody": ("Nobody has asked anything today.", "今天还没有人提问。"),
+    "limits_persons": ("Who asked most today:", "今天提问最多的人："),
+    "limits_workspaces": ("Where:", "所在工作区："),
+    "limits_lifted": ("For whom the limits of the day are lifted:", "已解除每日限制的人："),
+    "limits_used": ("{messages} questions, {tokens} tokens", "{messages} 个问题，{tokens} 个 token"),
+    "limits_crowd": ("by {count} persons", "共 {count} 人"),
+    "limits_until": ("lifted until {until}", "限制解除至 {until}"),
+    "limits_unknown": ("(nobody knows who any more)", "（已无从得知）"),
+    "limits_moment": (
+        "{text} is no day or moment; expected is 2026-12-31 or 2026-12-31T18:00+08:00.",
+        "{text} 不是日期或时间；格式应为 2026-12-31 或 2026-12-31T18:00+08:00。",
+    ),
+    "limits_past": ("{text} is over already; name a later day or moment.", "{text} 已经过去；请给出更晚的日期或时间。"),
+    "limits_today_or_until": ("Name either --today or --until, not both.", "--today 和 --until 只能选择一个。"),
+    "limits_lift_done": (
+        "{person} may go on until {until}, whatever the limits of the day.",
+        "{person} 在 {until} 之前不受每日限制。",
+    ),
+    "limits_lift_stranger": (
+        "{person} has asked nothing today. Is the name right? A person is named as ADAPTER:WORKSPACE:ID.",
+        "{person} 今天没有提过问题。请检查标识是否正确，格式为 ADAPTER:WORKSPACE:ID。",
+    ),
+    "limits_restored": ("The limits hold for {person} again.", "{person} 的限制已恢复。"),
+    "limits_held": ("Nothing was lifted for {person}.", "{person} 的限制并未解除。"),
+    "check_admin": ("operator's pages", "运维页面"),
+    "check_admin_off": ("off (admin.enabled)", "未启用（admin.enabled）"),
+    "check_admin_ok": (
+        "at {url}/admin; `parley admin list` says who may sign in",
+        "{url}/admin；`parley admin list` 可列出谁能登录",
+    ),
+    "check_admin_oidc": (
+        "at {url}/admin, for whoever {issuer} vouches for; `parley admin list` says who else may sign in",
+        "{url}/admin，由 {issuer} 验证身份；`parley admin list` 可列出还有谁能登录",
+    ),
+    "check_admin_nowhere": (
+        "nobody reaches them but on this machine: set admin.url to the https address that people use (docs/admin.md)",
+        "只有在本机才能打开：请把 admin.url 设为人们使用的 https 地址（docs/admin.md）",
+    ),
+    "check_limits": ("limits", "用量限制"),
+    "check_limits_slots": (
+        "one person may have {count} answers written at once (limits.person.concurrency), and {slots} is all there is "
+        "room for: somebody who asks a lot keeps everybody else waiting. Take less than half.",
+        "一个人可以同时获得 {count} 个回答（limits.person.concurrency），而总共只有 {slots} 个位置："
+        "大量提问的人会让其他人等待。建议不超过一半。",
+    ),
+    "check_limits_free": (
+        "one person may have as many answers written at once as there is room for: set limits.person.concurrency, or "
+        "somebody who asks a lot keeps everybody else waiting",
+        "一个人可以同时占用全部位置：请设置 limits.person.concurrency，否则大量提问的人会让其他人等待",
+    ),
     "audit_empty": ("The audit log has no such line.", "审计日志没有相应的记录。"),
     "audit_themselves": ("the person themselves", "本人"),
     "audit_link": (
@@ -645,8 +772,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{text!r} 不是 `parley audit verify` 输出的 NUMBER:LINK。",
     ),
     "audit_whole": (
-        "All {lines} lines are as they were written. Keep this to compare with later: {link}",
-        "全部 {lines} 条记录均未被改动。请保存以便日后比对：{link}",
+        "All {lines} lines are as they were written. Keep this to compare with later (--expect): {link}",
+        "全部 {lines} 条记录均未被改动。请保存以便日后比对（--expect）：{link}",
     ),
     "audit_missing": (
         "Line {number} is missing; the {lines} before it are as they were written.",
@@ -660,15 +787,21 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Line {number} cannot be opened; the {lines} before it are as they were written.",
         "第 {number} 条记录无法打开；之前的 {lines} 条未被改动。",
     ),
-    "keys_primary": ("key {kid} wraps {count} data keys, and every new one", "密钥 {kid}：{count} 个，新的也由它包裹"),
-    "keys_wraps": ("key {kid} wraps {count} data keys", "密钥 {kid}：{count} 个"),
-    "keys_idle": ("key {kid} wraps none: it can be retired", "密钥 {kid}：0 个，可以停用"),
+    "keys_primary": (
+        "key {kid} wraps {count} data keys, and every new one",
+        "密钥 {kid}：包裹 {count} 个数据密钥，新的也由它包裹",
+    ),
+    "keys_wraps": ("key {kid} wraps {count} data keys", "密钥 {kid}：包裹 {count} 个数据密钥"),
+    "keys_idle": ("key {kid} wraps none: it can be retired", "密钥 {kid}：没有包裹任何数据密钥，可以停用"),
     "keys_missing": (
         "key {kid} wraps {count} data keys and is missing in PARLEY_KEYS: they can't be opened",
-        "密钥 {kid}：{count} 个，但 PARLEY_KEYS 中没有它，无法打开",
+        "密钥 {kid}：包裹 {count} 个数据密钥，但 PARLEY_KEYS 中没有它，因此无法打开",
     ),
     "keys_rotating": ("Wrapping the data keys with key {kid}", "正在用密钥 {kid} 重新包裹数据密钥"),
-    "keys_rotated": ("{count} data keys are wrapped with key {kid} now.", "{count} 个数据密钥已改由密钥 {kid} 包裹。"),
+    "keys_rotated": (
+        "{count} data keys are wrapped with key {kid} now. `parley keys list` says which other key can be retired.",
+        "{count} 个数据密钥已改由密钥 {kid} 包裹。`parley keys list` 会列出可以停用的密钥。",
+    ),
     "keys_still": (
         "{count} data keys are wrapped with another key still: a process that has the old order of PARLEY_KEYS made "
         "them. Restart it with the new order, and rotate once more.",
@@ -684,10 +817,38 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "All that {person} said, was told and voted becomes unreadable for good. Go on?",
         "{person} 说过的、得到的回答和评价都将永久无法读取。是否继续？",
     ),
+    "forget_broken_off": (
+        "Broken off. Some or all of {person} may be gone already, and nothing else has been touched: run it again "
+        "until it says how much was forgotten.",
+        "已中断。{person} 的数据可能已部分或全部删除，其他数据未受影响。请再次运行，直到显示删除的数量。",
+    ),
+    "export_broken_off": (
+        "Broken off: nothing of {person} was printed. Run it again.",
+        "已中断：没有输出 {person} 的任何数据。请再次运行。",
+    ),
+    "store_away": (
+        "The database does not answer {problem}, and nothing was done. Is it running, and is DATABASE_URL its address? "
+        "`parley check` says more.",
+        "数据库没有响应 {problem}，未执行任何操作。请确认数据库正在运行，且 DATABASE_URL 是它的地址。"
+        "`parley check` 会给出更多信息。",
+    ),
+    "database_url_malformed": (
+        "DATABASE_URL is no address of a PostgreSQL database. It begins with postgresql://, as in "
+        "postgresql://parley:PASSWORD@db.example.com/parley.",
+        "DATABASE_URL 不是 PostgreSQL 数据库的地址。它应以 postgresql:// 开头，"
+        "例如 postgresql://parley:PASSWORD@db.example.com/parley。",
+    ),
+    "store_other_key": (
+        "This database was sealed with another key than the ones that are configured{problem}, and nothing was done. "
+        "Set PARLEY_KEYS to what the serving processes have. `parley key` makes a new one, and does not help here.",
+        "此数据库使用的是另一个密钥{problem}，未执行任何操作。请把 PARLEY_KEYS 设为正在运行的服务所用的值。"
+        "`parley key` 只会生成新密钥，在这里没有帮助。",
+    ),
     "forget_done": (
-        "Forgotten: {messages} messages, {answers} answers, {votes} votes of {person}. A backup made before holds the "
-        "key until it expires.",
-        "已删除 {person} 的 {messages} 条消息、{answers} 条回答、{votes} 个评价。之前的备份在过期之前仍含有密钥。",
+        "Forgotten: {messages} messages, {answers} answers, {votes} votes of {person}. A backup made before holds them "
+        "until you delete it; `parley forgotten` notes whom a restore has to forget again.",
+        "已删除 {person} 的 {messages} 条消息、{answers} 条回答、{votes} 个评价。此前的备份在您删除之前仍含有这些内容；"
+        "`parley forgotten` 可记录恢复备份时需要再次删除的人员。",
     ),
     "forget_nobody": (
         "Nothing was kept of {person}. Is the name right? A person is named as ADAPTER:WORKSPACE:ID.",
@@ -696,6 +857,129 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "exported": (
         "{messages} messages, {answers} answers and {ratings} ratings of {person}.",
         "{person} 的 {messages} 条消息、{answers} 条回答和 {ratings} 个评价。",
+    ),
+    "backup_exists": ("{file} is there already, and is left as it is.", "{file} 已存在，未作改动。"),
+    "backup_nothing": ("The database is empty: there is nothing to back up.", "数据库是空的，没有可备份的内容。"),
+    "backup_elsewhere": (
+        "In this database Parley's tables are in the schema {schema}, and backups know `public` alone: use pg_dump, or "
+        "a database whose search_path begins with public.",
+        "此数据库中 Parley 的表位于 schema {schema}，而备份只支持 public：请使用 pg_dump，或使用 search_path "
+        "以 public 开头的数据库。",
+    ),
+    "backup_not_written": (
+        "{file} could not be written ({error}). Is its folder there, with room left, and may this account write in it?",
+        "无法写入 {file}（{error}）。请检查其文件夹是否存在、空间是否足够、本账号是否可以写入。",
+    ),
+    "backup_no_tool": (
+        "{tool} is not on this machine. A PostgreSQL client of version {server} has it, e.g. Debian's package "
+        "postgresql-client-{server}.",
+        "本机没有 {tool}。它在 PostgreSQL {server} 的客户端中，例如 Debian 的软件包 postgresql-client-{server}。",
+    ),
+    "backup_old_tool": (
+        "{tool} on this machine is {found}; PostgreSQL {server} needs one of its own version, e.g. Debian's package "
+        "postgresql-client-{server}.",
+        "本机的 {tool} 版本是 {found}；PostgreSQL {server} 需要同版本的，例如 Debian 的 postgresql-client-{server}。",
+    ),
+    "backup_tool_failed": ("{tool} failed: {problem}", "{tool} 失败：{problem}"),
+    "backup_dumping": ("Writing with pg_dump {tool}", "正在用 pg_dump {tool} 写入"),
+    "backup_done": (
+        "{file}: {rows} rows, {bytes} bytes. To read it, key {keys} of PARLEY_KEYS is needed, which is not in it: "
+        "keep it apart.",
+        "{file}：{rows} 行，{bytes} 字节。读取它需要 PARLEY_KEYS 中的密钥 {keys}，备份中不含密钥：请分开保存。",
+    ),
+    "forgotten_written": (
+        "{file}: {count} persons who were forgotten, as hashes.",
+        "{file}：{count} 个已被删除的人员（仅哈希）。",
+    ),
+    "restore_checking": ("Looking whether the file is whole", "正在检查文件是否完整"),
+    "restore_loading": ("Loading with pg_restore {tool}", "正在用 pg_restore {tool} 载入"),
+    "restore_opening": ("Opening what is sealed", "正在打开加密内容"),
+    "restore_not_read": (
+        "{file} could not be read ({error}). Is it there, and may this account read it?",
+        "无法读取 {file}（{error}）。请检查文件是否存在、本账号是否可以读取。",
+    ),
+    "restore_no_backup": (
+        "{file} is no whole backup of Parley: it is another file, or its end is missing.",
+        "{file} 不是完整的 Parley 备份：它是别的文件，或末尾缺失。",
+    ),
+    "restore_damaged": (
+        "The file is not what was written: it is damaged or cut off. Take another copy of it.",
+        "文件与写入时不同：已损坏或被截断。请使用另一份副本。",
+    ),
+    "restore_changed": (
+        "The backup's manifest.json is not signed with a key of this house: somebody changed it, or it is another "
+        "house's. Take another copy of it.",
+        "备份中的 manifest.json 没有本系统密钥的签名：它被改动过，或来自另一个系统。请使用另一份副本。",
+    ),
+    "restore_keys_missing": (
+        "The backup needs key {keys}, which is missing in PARLEY_KEYS. Add it from where you keep your keys: without "
+        "it nothing in the backup can be read.",
+        "此备份需要密钥 {keys}，但 PARLEY_KEYS 中没有。请从您保存密钥的地方取出并加入："
+        "没有它，备份中的内容都无法读取。",
+    ),
+    "restore_keys_wrong": (
+        "Key {keys} in PARLEY_KEYS is not the one that the backup was made with: it has the same number only.",
+        "PARLEY_KEYS 中的密钥 {keys} 并非制作备份时的密钥，只是编号相同。",
+    ),
+    "restore_newer": (
+        "The backup has schema {schema} of a later release ({release}); this one knows them up to {head}. Restore it "
+        "with that release.",
+        "备份的结构 {schema} 属于更新的版本（{release}）；本版本最多支持 {head}。请用那个版本恢复。",
+    ),
+    "restore_older_server": (
+        "The backup was made on PostgreSQL {made_by}, and this server is {server}: it can only go to the same or a "
+        "newer one.",
+        "备份来自 PostgreSQL {made_by}，而此服务器是 {server}：只能恢复到相同或更新的版本。",
+    ),
+    "restore_not_empty": (
+        "The database is not empty. Name an empty one, or say --replace: what is there now is then lost.",
+        "数据库不是空的。请指定一个空数据库，或使用 --replace：现有内容将会丢失。",
+    ),
+    "restore_in_use": (
+        "Parley still uses this database. End every process of it first.",
+        "Parley 仍在使用此数据库。请先停止它的所有进程。",
+    ),
+    "restore_extensions": (
+        "The schema public has extensions in it, which would go with what is replaced: {names}. Give each a schema of "
+        "its own first: ALTER EXTENSION … SET SCHEMA …",
+        "schema public 中有扩展，替换时会一并丢失：{names}。请先为其指定单独的 schema：ALTER EXTENSION … SET SCHEMA …",
+    ),
+    "restore_no_list": (
+        "{file} is no list that `parley forgotten` of this house has written.",
+        "{file} 不是本系统的 `parley forgotten` 写出的名单。",
+    ),
+    "restore_rows": (
+        "After loading, the tables do not have the rows that the backup names. Nothing was changed; take another copy "
+        "of it.",
+        "载入后，各表的行数与备份所述不符。未作任何改动；请使用另一份副本。",
+    ),
+    "restore_unreadable": (
+        "Sealed values do not open, by column: {where}. Nothing was changed.",
+        "有加密内容无法打开，按列：{where}。未作任何改动。",
+    ),
+    "restore_sure": (
+        "What the database holds now is lost, and gives way to the backup. Go on?",
+        "数据库现有内容将会丢失，由备份取代。是否继续？",
+    ),
+    "restore_done": (
+        "Restored: {rows} rows as of {made_at}, brought to schema {schema}.",
+        "已恢复：{rows} 行，截至 {made_at}，结构版本 {schema}。",
+    ),
+    "restore_opened_all": (
+        "All {count} sealed values open, and the audit log is whole.",
+        "全部 {count} 个加密内容均可打开，审计日志完整。",
+    ),
+    "restore_opened_some": (
+        "{count} sealed values, some of each kind, open, and the audit log is whole; --verify opens all.",
+        "抽查的 {count} 个加密内容均可打开，审计日志完整；--verify 会打开全部。",
+    ),
+    "restore_waiting": (
+        "{count} questions and answers wait, and are taken up at the next start.",
+        "有 {count} 个问题和回答在等待，下次启动时处理。",
+    ),
+    "restore_forgotten": (
+        "{count} persons were forgotten again, as they had been since.",
+        "重新删除了 {count} 个此后已被删除的人员。",
     ),
     "moderation_no_hits": ("Moderation has found nothing.", "审核没有发现任何内容。"),
     "moderation_clean": ("No rule is hit.", "没有命中任何规则。"),

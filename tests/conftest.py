@@ -27,10 +27,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 ALONE = (
     "tests/acceptance/test_chat.py",
     "tests/acceptance/test_house.py",
+    "tests/acceptance/test_operate.py",
     "tests/acceptance/test_wecom.py",
+    "tests/faults/test_drain.py",
     "tests/faults/test_kills.py",
     "tests/faults/test_outage.py",
     "tests/faults/test_processes.py",
+    "tests/faults/test_upgrades.py",
     "tests/integration/test_slack_intake.py",
     "tests/integration/test_store_outage.py",
     "tests/integration/test_store_processes.py",

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 from rich.console import Console
@@ -93,6 +94,17 @@ def test_a_certificate_without_its_key_is_said(place, monkeypatch):
     monkeypatch.setenv("PARLEY_SERVER__TLS__CERTIFICATE", "server.crt")
     with pytest.raises(Misconfigured, match="needs both"):
         config.load()
+
+
+async def test_where_the_operators_pages_are_is_said_and_that_a_proxy_hides_them(place, monkeypatch):
+    said = (await checked())[1]
+    assert re.search(r"✓ +operator's pages +at http://127.0.0.1:\d+/admin; `parley admin list`", said)
+    monkeypatch.setenv("PARLEY_SERVER__TRUSTED_PROXIES", '["10.0.0.0/24"]')
+    assert re.search("• +operator's pages +nobody reaches them but on this machine", (await checked())[1])
+    monkeypatch.setenv("PARLEY_ADMIN__URL", "https://chat.example.com")
+    assert re.search("✓ +operator's pages +at https://chat.example.com/admin", (await checked())[1])
+    monkeypatch.setenv("PARLEY_ADMIN__ENABLED", "false")
+    assert re.search("• +operator's pages +off", (await checked())[1])
 
 
 async def test_where_errors_go_is_told_and_the_key_is_not(place, monkeypatch):

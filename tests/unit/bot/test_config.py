@@ -91,6 +91,13 @@ def test_the_environment_wins_over_the_file(tmp_path, monkeypatch):
         ("remote:\n  api_key: sk\n", 2, "PARLEY_ENGINE_KEY"),
         ("engine:\n  device: gpu\n", 2, "must be auto, cpu, mps, cuda"),
         ("data_dir: 5\n", 1, "path of a folder"),
+        ("admin:\n  url: chat.example.com\n", 2, "lacks https:// in front"),
+        ("admin:\n  url: http://chat.example.com\n", 2, "https"),
+        ("admin:\n  url: https://chat.example.com/admin\n", 2, "must go without a path"),
+        ("admin:\n  idle_minute: 5\n", 2, "Did you mean `idle_minutes`?"),
+        ("admin:\n  oidc:\n    issuer: http://login.example.com\n", 3, "https"),
+        ("admin:\n  oidc:\n    roles: {ops: [king]}\n", 3, "'viewer', 'operator' or 'reader'"),
+        ("admin:\n  oidc:\n    secret: x\n", 3, "PARLEY_ADMIN_OIDC_SECRET"),
     ],
 )
 def test_a_fault_names_its_line_and_the_remedy(tmp_path, text, line, words):
@@ -240,3 +247,19 @@ def test_the_operator_is_spoken_to_in_their_language():
     finally:
         speak("en")
     assert say("config_int", language="zh") != say("config_int")
+
+
+@pytest.mark.parametrize(
+    ("oidc", "url", "words"),
+    [
+        ({"issuer": "https://login.example.com"}, "https://chat.example.com", "admin.oidc.client_id or admin.url"),
+        ({"issuer": "https://login.example.com", "client_id": "parley"}, "", "admin.oidc.client_id or admin.url"),
+        (
+            {"issuer": "https://login.example.com", "client_id": "parley"},
+            "https://chat.example.com",
+            "admin.oidc.roles names no group",
+        ),
+    ],
+)
+def test_a_sign_in_that_would_let_nobody_in_is_told(tmp_path, oidc, url, words):
+    assert words in _problem(_file(tmp_path, yaml.safe_dump({"admin": {"url": url, "oidc": oidc}})))
