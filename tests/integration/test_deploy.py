@@ -550,3 +550,14 @@ def test_the_first_installation_is_one_command_and_is_not_repeated(
     assert done.returncode == 1
     assert "switch.sh release" in done.stderr
     assert kept.writes == []
+
+
+def test_the_unit_for_one_machine_is_one_systemd_takes_and_gives_time_to_drain(tmp_path: Path):
+    text = (DEPLOY / "parley.service").read_text()
+    (program := tmp_path / "parley").write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (unit := tmp_path / "parley.service").write_text(text.replace("/srv/parley/app/.venv/bin/parley", str(program)))
+    verified = subprocess.run([tool("systemd-analyze"), "verify", unit], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    (patience,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
+    assert int(patience) > config.Settings().server.shutdown_seconds
