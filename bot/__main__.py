@@ -647,7 +647,10 @@ def _or_explain(work: Callable[[], None]) -> None:
     try:
         work()
     except ParleyError as error:
-        screen.print(say("failed", problem=error.detail or str(error)), style="red", markup=False)
+        problem = error.detail or str(error)
+        if isinstance(error, NotStored) and problem.startswith("("):  # the kind of failure alone
+            problem = say("failed_database", kind=problem)
+        screen.print(say("failed", problem=problem), style="red", markup=False)
         raise typer.Exit(1) from None
 
 

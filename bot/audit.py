@@ -21,7 +21,7 @@ async def listed(config: Config, progress: Progress, *, limit: int, person: Auth
 
 def _line(line: Recorded) -> str:
     details = json.dumps(dict(line.details), ensure_ascii=False) if line.details else ""
-    by = line.by or say("audit_themselves")
+    by = line.by or say("audit_somebody" if line.action == "sign-in-failed" else "audit_themselves")
     at = line.at.astimezone(UTC)
     return f"{line.number:>6}  {at:%Y-%m-%d %H:%M:%SZ}  {line.action:<19}  {by}  {details}".rstrip()
 

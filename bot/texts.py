@@ -441,6 +441,11 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "serve_ended": ("Ended; everything is closed.", "已停止，全部关闭。"),
     "failed": ("That did not work: {problem}", "未能完成：{problem}"),
+    "failed_database": (
+        "the database did not do what it was asked {kind}. It may be away, full, or kept busy: `parley check` tells. "
+        "Then call this again.",
+        "数据库没有完成请求{kind}。它可能无法连接、已满或繁忙，可用 `parley check` 检查，然后重新运行此命令。",
+    ),
     "check_settings": ("settings", "设置"),
     "check_settings_file": ("read from {file}", "读取自 {file}"),
     "check_settings_none": (
@@ -767,6 +772,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "audit_empty": ("The audit log has no such line.", "审计日志没有相应的记录。"),
     "audit_themselves": ("the person themselves", "本人"),
+    "audit_somebody": ("somebody unknown", "未知"),
     "audit_link": (
         "{text!r} is no NUMBER:LINK as `parley audit verify` prints it.",
         "{text!r} 不是 `parley audit verify` 输出的 NUMBER:LINK。",
