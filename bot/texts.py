@@ -724,8 +724,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "limits_persons": ("Who asked most today:", "今天提问最多的人："),
     "limits_workspaces": ("Where:", "所在工作区："),
     "limits_lifted": ("For whom the limits of the day are lifted:", "已解除每日限制的人："),
-    "limits_used": ("{messages} questions, {tokens} tokens", "{messages} 个问题，{tokens} 个 token"),
-    "limits_crowd": ("by {count} persons", "共 {count} 人"),
+    "limits_used": ("questions: {messages}, tokens: {tokens}", "{messages} 个问题，{tokens} 个 token"),
+    "limits_crowd": ("persons: {count}", "共 {count} 人"),
     "limits_until": ("lifted until {until}", "限制解除至 {until}"),
     "limits_unknown": ("(nobody knows who any more)", "（已无从得知）"),
     "limits_moment": (
@@ -894,7 +894,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "{file}：{rows} 行，{bytes} 字节。读取它需要 PARLEY_KEYS 中的密钥 {keys}，备份中不含密钥：请分开保存。",
     ),
     "forgotten_written": (
-        "{file}: {count} persons who were forgotten, as hashes.",
+        "{file}: those who were forgotten, as hashes ({count}).",
         "{file}：{count} 个已被删除的人员（仅哈希）。",
     ),
     "restore_checking": ("Looking whether the file is whole", "正在检查文件是否完整"),
@@ -984,7 +984,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "有 {count} 个问题和回答在等待，下次启动时处理。",
     ),
     "restore_forgotten": (
-        "{count} persons were forgotten again, as they had been since.",
+        "Forgotten again, as they had been since (persons): {count}.",
         "重新删除了 {count} 个此后已被删除的人员。",
     ),
     "moderation_no_hits": ("Moderation has found nothing.", "审核没有发现任何内容。"),

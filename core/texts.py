@@ -197,8 +197,8 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "聊天服务有它自己的副本；如果也要删除，请在那里操作。",
     ),
     "limited_person_messages": (
-        "You have asked me {limit} questions today, and each person may ask that many in a day. Please ask me again "
-        "{when}, when a new day begins for me. If you can't wait, your administrator can let you go on.",
+        "You have asked me as much today as each person may in a day (questions: {limit}). Please ask me again {when}, "
+        "when a new day begins for me. If you can't wait, your administrator can let you go on.",
         "您今天已经问了 {limit} 个问题，达到了每人每天的上限。{when}新的一天开始，届时请再问我。"
         "如果不能等，管理员可以为您解除限制。",
     ),
@@ -209,9 +209,9 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "如果不能等，管理员可以为您解除限制。",
     ),
     "limited_workspace_messages": (
-        "All of you here together have asked me {limit} questions today, which is as many as this workspace may ask in "
-        "a day. Please ask me again {when}, when a new day begins for me. If you can't wait, your administrator can "
-        "let you go on.",
+        "All of you here together have asked me as much today as this workspace may in a day (questions: {limit}). "
+        "Please ask me again {when}, when a new day begins for me. If you can't wait, your administrator can let you "
+        "go on.",
         "这个工作区今天总共问了 {limit} 个问题，达到了每天的上限。{when}新的一天开始，届时请再问我。"
         "如果不能等，管理员可以为您解除限制。",
     ),

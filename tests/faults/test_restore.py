@@ -82,7 +82,7 @@ async def test_after_the_loss_of_everything_all_of_the_backup_is_there_and_nothi
             async with server() as fresh, fresh.new(is_migrated=False) as url:
                 hurried(fresh.url)
                 said = await parley("restore", "house.parley", "--forgotten", "forgotten.json", "--verify", url=url)
-                assert "1 persons were forgotten again" in said
+                assert "Forgotten again, as they had been since (persons): 1" in said
                 await the_morning_after(house(place, url, keys, heard), url, heard, parley, before, ann, bob)
 
 
