@@ -343,6 +343,7 @@ class AdminSettings(_Section):
         url = url.rstrip("/").lower()
         if url and not _ORIGIN.fullmatch(url):
             raise ValueError(say("config_origin", name=url))
+        url = url.removesuffix(":443" if url.startswith("https:") else ":80")  # as browsers write it
         return _private(url) if url else url
 
 

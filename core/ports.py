@@ -1307,8 +1307,9 @@ class SignedIn:
 
     @property
     def by(self) -> str:
-        """How the audit log calls them."""
-        return f"admin {self.name} ({self.origin})"
+        """How the audit log calls them: also by what nobody chooses for themselves, where that is something else."""
+        is_name = self.subject.casefold() == self.name.casefold()
+        return f"admin {self.name} ({self.origin if is_name else f'{self.origin} {self.subject}'})"
 
 
 @dataclass(frozen=True, slots=True)

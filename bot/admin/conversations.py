@@ -124,7 +124,7 @@ def shown() -> dict[str, object]:
 def _people(page: Lines[Asked]) -> Iterator[Author | None]:
     for asked in page.lines:
         yield asked.asker
-        yield from (vote.author for answer in asked.answers for vote in answer.votes if vote.comment)
+        yield from (vote.author for answer in asked.answers for vote in answer.votes)
 
 
 def _views(lines: Sequence[Asked], visit: Visit) -> list[AskedView]:

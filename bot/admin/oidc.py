@@ -30,6 +30,8 @@ CALLBACK = "/admin/oidc"
 _SECONDS = 10.0
 _MOST = 2**20  # bytes of any answer
 _DISCOVERED = 3600.0  # seconds
+_DISCOVER_AGAIN = 10.0  # whoever wants in while it is away does not wait for all who wanted before
+_KEYS_KEPT = 3600.0  # a key that it has withdrawn may have the name of the next one, or none
 _KEYS_AGAIN = 10.0  # whoever sends tokens with made-up keys does not make us ask more often
 _LEEWAY = 60  # seconds, between two clocks
 # What only the provider can have signed: nothing with a shared secret, nothing unsigned.
@@ -46,6 +48,7 @@ class Provider:
         self._origin = origin
         self._metadata: dict[str, Any] = {}
         self._discovered_at = 0.0
+        self._away_at: float | None = None
         self._keys: jwk.KeySet | None = None
         self._keys_at = 0.0
         self._gate = asyncio.Lock()
@@ -183,7 +186,7 @@ class Provider:
 
     async def _key_set(self, metadata: Mapping[str, Any], *, is_unknown: bool = False) -> jwk.KeySet:
         async with self._gate:
-            if self._keys is None or (is_unknown and monotonic() - self._keys_at > _KEYS_AGAIN):
+            if self._keys is None or monotonic() - self._keys_at > (_KEYS_AGAIN if is_unknown else _KEYS_KEPT):
                 said = await self._ask("GET", metadata["jwks_uri"])
                 self._keys, self._keys_at = jwk.KeySet(list(_usable(said.get("keys")))), monotonic()
             return self._keys
@@ -198,13 +201,25 @@ class Provider:
             if self._metadata and monotonic() - self._discovered_at < _DISCOVERED:
                 return self._metadata
             try:
-                said = await self._ask("GET", f"{self._settings.issuer.rstrip('/')}/.well-known/openid-configuration")
+                said = await self._asked_of_itself()
             except NotVouched:
                 if self._metadata:
                     return self._metadata
                 raise
             self._metadata, self._discovered_at = _genuine(dict(said), self._settings.issuer), monotonic()
             return self._metadata
+
+    async def _asked_of_itself(self) -> Mapping[str, Any]:
+        """Once in a while where it is away: each asking may take long, and they go one after the other."""
+        if self._away_at is not None and monotonic() - self._away_at < _DISCOVER_AGAIN:
+            raise NotVouched("away", "(it did not answer a moment ago)")
+        try:
+            said = await self._ask("GET", f"{self._settings.issuer.rstrip('/')}/.well-known/openid-configuration")
+        except NotVouched:
+            self._away_at = monotonic()
+            raise
+        self._away_at = None
+        return said
 
     async def _ask(self, method: str, url: str, **more: Any) -> Mapping[str, Any]:
         timeout = aiohttp.ClientTimeout(total=_SECONDS)

@@ -5,6 +5,8 @@ import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from unicodedata import normalize
 
@@ -15,6 +17,7 @@ _MEMORY = 128 * _N * _R + 2**20 * 2
 LEAST, MOST = 12, 1024  # characters
 
 _AT_ONCE = 2  # whoever floods the sign-in takes two cores and 64 MiB at most
+PLACES = 32  # at work or waiting for it, a few seconds at most
 
 
 def make_password() -> str:
@@ -34,6 +37,19 @@ class Judge:
 
     def __init__(self) -> None:
         self._gate = asyncio.Semaphore(_AT_ONCE)
+        self._taken = 0
+
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """Held by whoever is about to compare one; False where so many do that nobody can wait for all of them."""
+        if self._taken >= PLACES:
+            yield False
+            return
+        self._taken += 1
+        try:
+            yield True
+        finally:
+            self._taken -= 1
 
     async def is_right(self, password: str, kept: str | None) -> bool:
         """Whether it is the one; where there is none to compare with, as much work is done and the answer is no."""

@@ -1,5 +1,6 @@
 """Where a request comes in: under which name, over what, and whether it is the pages' own."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -8,6 +9,8 @@ from adapters.console import LOOPBACK_NAMES
 from bot.config import Settings
 
 SAFE = frozenset({"GET", "HEAD"})
+# Whatever else a Host header may hold is no browser's, and no address can be made of it.
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[^\s:/?#@\\\[\]]+)(:(?P<port>\d{1,5}))?", re.ASCII)
 
 
 class Unwelcome(Exception):
@@ -53,7 +56,7 @@ class Places:
     def check(self, method: str, scheme: str, headers: Mapping[str, str]) -> Place:
         """Where it came in; raises Unwelcome. Header names are looked up as they are written."""
         host = headers.get("Host", "").lower()
-        if not host or not (host in self.origins or host in self.hosts or _name(host) in self.hosts):
+        if not _is_host(host) or not (host in self.origins or host in self.hosts or _name(host) in self.hosts):
             raise Unwelcome(421, "bad_host")
         place = Place(self.origins.get(host, f"{scheme}://{host}"))
         if not (place.is_secure or _name(host) in LOOPBACK_NAMES):
@@ -74,6 +77,11 @@ def _check_origin(place: Place, headers: Mapping[str, str]) -> None:
         raise Unwelcome(403, "bad_origin")
     if site not in (None, "same-origin"):
         raise Unwelcome(403, "bad_origin")
+
+
+def _is_host(host: str) -> bool:
+    found = _HOST.fullmatch(host)
+    return found is not None and int(found["port"] or 0) < 2**16
 
 
 def _name(host: str) -> str:

@@ -265,7 +265,10 @@ async def lift(visit: Visit) -> Done:
 
 
 async def restore(visit: Visit) -> Done:
-    person = await _meant(visit)
+    try:
+        person = await _meant(visit)
+    except Malformed:
+        return _back(visit, "malformed")
     if person is None:
         return _back(visit, "gone")
     was_lifted = await visit.house.store.quotas.restore(person, by=visit.who.by)

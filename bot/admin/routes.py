@@ -266,10 +266,12 @@ async def read_form(request: web.Request) -> dict[str, str]:
     """The fields of a posted form; the last one of a name counts. Raises Unwelcome."""
     if request.content_type != "application/x-www-form-urlencoded" or "Content-Encoding" in request.headers:
         raise Unwelcome(415, "bad_form")
-    if (request.content_length or 0) > MAX_FORM:
-        raise Unwelcome(413, "bad_form")
+    if (request.charset or "utf-8").lower() != "utf-8":  # some of Python's make letters that nobody can write
+        raise Unwelcome(415, "bad_form")
     try:
-        fields = await request.post()
+        fields = await request.clone(client_max_size=MAX_FORM).post()
+    except web.HTTPRequestEntityTooLarge:
+        raise Unwelcome(413, "bad_form") from None
     except (ValueError, LookupError):
         raise Unwelcome(400, "bad_form") from None
     return {name: value for name, value in fields.items() if isinstance(value, str)}

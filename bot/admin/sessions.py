@@ -13,7 +13,7 @@ from aiohttp import web
 
 from bot.admin.place import Place
 
-SESSION, DOOR, ERRAND = "session", "door", "errand"
+SESSION, DOOR, ERRAND, KNOWN = "session", "door", "errand", "known"
 _MAX_COOKIE = 4096
 
 

@@ -1,5 +1,6 @@
 """How somebody comes in: by a local admin's password, or vouched for by an OIDC provider; and how they leave."""
 
+import hmac
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,19 @@ from bot.admin import pages
 from bot.admin.pages import Look, span
 from bot.admin.password import Judge
 from bot.admin.place import Place, Unwelcome
-from bot.admin.sessions import DOOR, ERRAND, SESSION, Note, cookie, csrf_of, drop_cookie, is_same, new_token, set_cookie
+from bot.admin.sessions import (
+    DOOR,
+    ERRAND,
+    KNOWN,
+    SESSION,
+    Note,
+    cookie,
+    csrf_of,
+    drop_cookie,
+    is_same,
+    new_token,
+    set_cookie,
+)
 from bot.admin.texts import Texts, say
 from bot.admin.vouching import Errand, NotVouched
 from core.errors import NotFound
@@ -28,6 +41,7 @@ log = logging.getLogger(__name__)
 LOCAL, OIDC = "local", "oidc"
 MAX_NAME = 100  # characters
 _ERRAND = timedelta(minutes=10)
+_KNOWN = timedelta(days=90)
 
 TEXTS: Texts = {
     "name_label": ("Name", "名称"),
@@ -95,6 +109,7 @@ class SignIn:
         self._audit = house.store.audit
         self._judge = Judge()
         self._note = Note(secret)
+        self._known_by = hmac.digest(secret, b"known browsers", "sha256")
         self._url = settings.url
         self._provider: Provider | None = None
         if settings.oidc.issuer:
@@ -129,13 +144,27 @@ class SignIn:
         self, request: web.Request, place: Place, look: Look, form: dict[str, str], to: str, old: str
     ) -> web.Response:
         """Nothing that is said or done here tells whether there is somebody of this name."""
-        name, password = form.get("name", "").strip()[:MAX_NAME], form.get("password", "")
-        brakes = brakes_of(name, request.remote or "")
+        with self._judge.place() as is_free:  # before anything is counted: in a flood that is nobody's fault
+            name = form.get("name", "").strip()[:MAX_NAME]
+            if not is_free:
+                return await self._too_soon(request, place, look, to, name, timedelta(seconds=1))
+            return await self._judged(request, place, look, name, form.get("password", ""), to, old)
+
+    async def _too_soon(
+        self, request: web.Request, place: Place, look: Look, to: str, name: str, wait: timedelta
+    ) -> web.Response:
+        sentence = say("wait", look.language, TEXTS, span=_span(wait, look))
+        response = await self.page(request, place, look, to, status=429, error=sentence, name_was=name)
+        response.headers["Retry-After"] = str(int(wait.total_seconds()) + 1)
+        return response
+
+    async def _judged(
+        self, request: web.Request, place: Place, look: Look, name: str, password: str, to: str, old: str
+    ) -> web.Response:
+        known = self._known_as(request, place, name)
+        brakes = (_brake_of(known),) if known else brakes_of(name, request.remote or "")
         if wait := await self._admins.attempt(brakes):
-            sentence = say("wait", look.language, TEXTS, span=_span(wait, look))
-            response = await self.page(request, place, look, to, status=429, error=sentence, name_was=name)
-            response.headers["Retry-After"] = str(int(wait.total_seconds()) + 1)
-            return response
+            return await self._too_soon(request, place, look, to, name, wait)
         admin = await self._admins.named(name)
         if not await self._judge.is_right(password, admin.password if admin else None) or admin is None:
             await self._failed(admin)
@@ -148,7 +177,21 @@ class SignIn:
             sentence = say("wrong", look.language, TEXTS)
             return await self.page(request, place, look, to, status=401, error=sentence, name_was=name)
         await self._admins.forgive([brake.key for brake in brakes])
+        note = {"id": known or new_token(), "whose": self._mark(name)}
+        set_cookie(response, KNOWN, place, Note(self._known_by).write(note, _KNOWN), _KNOWN)
         return response
+
+    def _known_as(self, request: web.Request, place: Place, name: str) -> str:
+        """A browser that this name has come in with before; "" for any other.
+
+        Whoever tries a name from a thousand addresses holds back all but these (OWASP, device cookies).
+        """
+        note = Note(self._known_by).read(cookie(request, KNOWN, place))
+        return str(note["id"]) if note and is_same(note["whose"], self._mark(name)) else ""
+
+    def _mark(self, name: str) -> str:
+        """Of whom a browser is known, for who looks into it: no name."""
+        return hmac.digest(self._known_by, name.casefold().encode(errors="surrogatepass"), "sha256").hex()
 
     async def _failed(self, admin: Admin | None) -> None:
         """What was typed for a name that nobody has may be anything, a password too: it is kept nowhere."""
@@ -251,11 +294,18 @@ class SignIn:
 _STRANGERS = Brake("unknown names", free=20, longest=timedelta(hours=1))
 
 
+def _brake_of(known: str) -> Brake:
+    return Brake(f"browser {known}", free=5, longest=timedelta(minutes=15))
+
+
 def brakes_of(name: str, remote: str) -> tuple[Brake, ...]:
-    """One for who is named from where, which soon holds; wider ones for each alone, which lock nobody out for long."""
+    """One for who is named from where, which soon holds; wider ones for each alone, which lock nobody out for long.
+
+    A name is somebody's typing, so it stands last in its key: none is the key of another brake.
+    """
     name, near = name.casefold(), neighbourhood(remote)
     return (
-        Brake(f"name {name} from {near}", free=5, longest=timedelta(minutes=15)),
+        Brake(f"at {near} name {name}", free=5, longest=timedelta(minutes=15)),
         Brake(f"name {name}", free=20, longest=timedelta(minutes=1)),
         Brake(f"from {near}", free=30, longest=timedelta(minutes=15)),
     )

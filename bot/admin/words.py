@@ -82,6 +82,7 @@ TEXTS: Texts = {
 }
 
 _TONES = {State.DONE: "good", State.REFUSED: "warn", State.FAILED: "bad"}
+_TURNING = dict.fromkeys((*range(0x202A, 0x202F), *range(0x2066, 0x206A)))
 _KNOWN = frozenset({*REASONS, "data_analysis"})
 
 
@@ -143,4 +144,4 @@ def reasons(text: str, visit: Visit, *, may_read: bool) -> tuple[str, ...]:
 
 def called(person: Author | None, visit: Visit) -> str:
     """Somebody's name as their platform tells it, else their id there; it turns no other words around."""
-    return f"\u2068{person.name or person.id}\u2069" if person else visit.t("somebody")
+    return f"\u2068{(person.name or person.id).translate(_TURNING)}\u2069" if person else visit.t("somebody")

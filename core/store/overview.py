@@ -227,6 +227,8 @@ class PostgresOverview:
     # ---------------------------------------------------------------------------------------------------------- ratings
 
     async def ratings(self, *, limit: int, before: str = "", is_down: bool = False, model: str = "") -> Lines[Rated]:
+        if "\0" in model:  # which no column can hold, nor be asked for
+            return Lines((), "")
         which = ", ".join(filter(None, ("model" if model else "", "down" if is_down else ""))) or "all"
         params = {"limit": limit + 1, "before": _number_before(before), "model": model}
         async with self._places, self._database.transaction() as tx:

@@ -51,6 +51,16 @@ async def test_all_are_listed_by_name(store: Store):
     assert [admin.name for admin in await store.admins.all()] == ["ann", "bob", "zoe"]
 
 
+async def test_two_of_the_same_name_can_be_told_apart_in_the_log(store: Store):
+    """Whoever vouches for people may let them choose what they are called."""
+    for token, subject in (("a", "sub-1"), ("b", "sub-2"), ("c", "ann")):
+        session = replace(signed_in("ann", origin="oidc"), subject=subject)
+        await store.admins.begin(token, session)
+        await store.admins.end(token)
+    by = [line.by for line in await store.audit.newest(limit=6)]
+    assert by[::2] == by[1::2] == ["admin ann (oidc)", "admin ann (oidc sub-2)", "admin ann (oidc sub-1)"]
+
+
 async def test_whoever_shows_the_token_of_a_session_is_its_person(store: Store):
     await add(store)
     session = signed_in()

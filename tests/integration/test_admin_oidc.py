@@ -1,5 +1,6 @@
 """Signing in to the operator's pages by OpenID Connect: with a provider of another house, and with one that lies."""
 
+import asyncio
 import json
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -9,6 +10,7 @@ import aiohttp
 import pytest
 
 from bot.admin import oidc
+from bot.admin.vouching import NotVouched
 from tests.admin import Browser, browser, pages_at, pages_of
 from tests.fakes.oidc import CODE, Liar, lying, new_key
 from tests.oidc import SECRET, provider, vouched
@@ -249,6 +251,54 @@ async def test_a_new_key_of_the_provider_is_fetched_once_it_is_met(liar: Liar, a
     assert (await back(ann, liar)).status == 303
     assert liar.asked.count("keys") == 2
     assert liar.asked.count("discovery") == 1
+
+
+async def test_a_key_that_the_provider_has_withdrawn_is_not_believed_for_ever(liar: Liar, ann: Browser, monkeypatch):
+    """Also where the new one has the name of the old one, so that no unknown name is met."""
+    assert (await back(ann, liar)).status == 303
+    liar.key, liar.nonce = new_key("first"), ""
+    ann.session.cookie_jar.clear()
+    assert (await back(ann, liar)).status == 400
+    monkeypatch.setattr(oidc, "_KEYS_KEPT", 0.0)
+    liar.nonce = ""
+    assert (await back(ann, liar)).status == 303
+
+
+async def test_a_provider_that_is_away_is_asked_for_everybody_at_once(pages, liar: Liar, ann: Browser, monkeypatch):
+    """Each asking may take ten seconds, and they go one after the other."""
+    asked: list[str] = []
+
+    async def away(_: object, method: str, url: str, **more: object) -> dict[str, str]:
+        asked.append(url)
+        raise NotVouched("away", "(TimeoutError)")
+
+    with monkeypatch.context() as now:
+        now.setattr(oidc.Provider, "_ask", away)
+        answers = await asyncio.gather(*(ann.get("/admin/sign-in/oidc") for _ in range(8)))
+        assert {answer.status for answer in answers} == {503}
+        assert (await ann.get("/admin/sign-in?out")).status == 200
+        assert len(asked) == 1
+    monkeypatch.setattr(oidc, "_DISCOVER_AGAIN", 0.0)
+    assert (await back(ann, liar)).status == 303
+    with monkeypatch.context() as later:
+        later.setattr(oidc, "_DISCOVERED", 0.0)
+        later.setattr(oidc, "_DISCOVER_AGAIN", 10.0)
+        later.setattr(oidc.Provider, "_ask", away)
+        for _ in range(3):
+            assert (await ann.get("/admin/sign-in/oidc")).status == 303  # what it said before will do
+        assert len(asked) == 2
+
+
+async def test_the_port_that_a_scheme_has_anyway_may_be_written_out(tmp_path, monkeypatch, liar: Liar):
+    url = "https://chat.example.com:443"
+    async with (
+        pages_with(tmp_path, monkeypatch, liar.url, PARLEY_ADMIN__URL=url) as (_, here),
+        browser(here) as somebody,
+    ):
+        answer = await somebody.get("/admin/sign-in/oidc", Host="chat.example.com")
+        assert answer.status == 303
+    asked = parse_qs(urlsplit(answer.location).query)
+    assert asked["redirect_uri"] == ["https://chat.example.com/admin/oidc"]
 
 
 @pytest.mark.parametrize("state", ["", "another"])

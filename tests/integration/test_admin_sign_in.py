@@ -223,9 +223,12 @@ async def test_behind_a_proxy_that_ends_tls_cookies_insist_on_it(tmp_path, monke
         refused = await somebody.post("/admin/sign-in", form, **sent, Origin="http://chat.example.com")
         assert refused.status == 403
         welcome = await somebody.post("/admin/sign-in", form, **sent, Origin="https://chat.example.com")
-        (session,) = welcome.cookies
+        session, known = welcome.cookies
         assert session.startswith("__Host-parley_admin_session=")
-        assert "Secure" in session
+        assert known.startswith("__Host-parley_admin_known=")
+        for kept in (session, known):
+            assert "Secure" in kept
+            assert "HttpOnly" in kept
 
 
 async def test_over_a_network_without_tls_nobody_is_asked_for_a_password(tmp_path, monkeypatch):

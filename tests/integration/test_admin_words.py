@@ -187,6 +187,14 @@ async def test_a_reason_that_no_door_offers_is_read_as_somebodys_words(store: Me
         assert "incomplete, other" in (await viewer.get("/admin/ratings")).text
 
 
+async def test_a_name_turns_no_words_around_it(store: MemoryStore):
+    await office.answer(store, message(author=Author("slack", "T0EXAMPLE", "U0EVE", "Eve\u2069\u202egnihton")), "42")
+    async with visitor(store, "reader") as reader:
+        page = (await reader.get(await conversation(store))).text
+    assert "\u2068Evegnihton\u2069" in page
+    assert "\u202e" not in page
+
+
 # ------------------------------------------------------------------------------------------------------ written down
 
 
@@ -194,10 +202,10 @@ async def test_opening_a_conversation_is_written_down_for_everybody_in_it(store:
     reply = await office.answer(store, message("mine"), "yours")
     await office.answer(store, message("Bob's", author=BOB), "his")
     await office.cast(store, vote(reply, 1, author=office.LIN, comment="not so"), vote(reply, 5, author=office.NOOR))
-    path = await conversation(store)
+    path = await conversation(store)  # which says of each vote whose it is
     async with visitor(store, "reader") as reader:
         assert "mine" in (await reader.get(path)).text
-    for person, count in ((ANN, 1), (BOB, 1), (office.LIN, 1), (office.NOOR, 0)):
+    for person, count in ((ANN, 1), (BOB, 1), (office.LIN, 1), (office.NOOR, 1)):
         assert len(await audited(store, "conversation-opened", person)) == count
     line = (await audited(store, "conversation-opened", ANN))[0]
     assert "ann" in line.by
@@ -462,7 +470,7 @@ async def test_a_ruling_that_cannot_be_written_down_is_not_made(store: MemorySto
 def test_every_text_has_both_languages_with_the_same_facts(page: Any):
     for name, (english, chinese) in page.texts.items():
         assert english, name
-        assert re.search("[\u4e00-\u9fff]|^{n}|^Parley|^{by}", chinese), name
+        assert re.search("[\u4e00-\u9fff]|^{n}|^Parley|^{by}|^Token$", chinese), name
         assert sorted(re.findall(r"{\w+}", english)) == sorted(re.findall(r"{\w+}", chinese)), name
 
 
