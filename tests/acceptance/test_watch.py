@@ -125,6 +125,8 @@ async def talk(folder: Path, port: int, prometheus: Prometheus | None) -> Watche
     }
     async with house(folder, models := WireServer(), **settings) as person:
         person.session.headers["Authorization"] = f"Bearer {TOKEN}"
+        if prometheus is not None:  # what grows is seen to grow where it was seen before
+            await asyncio.to_thread(prometheus.wait, "parley_turns_total")
         ids = await converse(person, models, f"http://127.0.0.1:{port}/metrics")
         at = time.time() + 2.5  # two scrapes later
         if prometheus is not None:

@@ -256,9 +256,13 @@ class TestRefusals:
             town.slack.state.conversations.channels[TOWN].members.discard(town.slack.bot.user)
             engine.go.set()
             await until(lambda: _is_buried(town))
-            told = [record.getMessage() for record in caplog.records if "invite" in record.getMessage()]
-            assert len(told) == 1
-            assert "the bot is not in this channel; invite it" in told[0]
+
+            async def is_told() -> bool:
+                return "invite" in caplog.text
+
+            await until(is_told, timeout=20)  # once it is buried
+            (told,) = [record.getMessage() for record in caplog.records if "invite" in record.getMessage()]
+            assert "the bot is not in this channel; invite it" in told
             town.slack.state.conversations.channels[TOWN].members.add(town.slack.bot.user)
             await asks(town)
             assert town.slack.answers(TOWN, asked) == []
