@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import psutil
 
+from core.errors import Undeliverable
 from core.message import Chunk
 from core.ports import Accept, Delivery, Ledger, Received, Webhook
 
@@ -48,7 +49,7 @@ class Probe:
         return Received(200, json.dumps(facts).encode())
 
     async def deliver(self, delivery: Delivery, chunks: AsyncIterator[Chunk], ledger: Ledger) -> None:
-        raise NotImplementedError
+        raise Undeliverable("nobody asks anything at the probe")
 
 
 def counts() -> dict[str, object]:
