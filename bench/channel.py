@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Protocol
 
 from aiohttp import web
 
@@ -65,20 +66,34 @@ class Channel:
         return web.json_response({"messages": [message.id for message in self.posted if message.reply == reply]})
 
 
+class Takes(Protocol):
+    """What a server of this house sends to: a message, an edit of it, and what it asks to find a message again."""
+
+    async def post(self, request: web.Request) -> web.Response: ...
+    async def edit(self, request: web.Request) -> web.Response: ...
+    async def read(self, request: web.Request) -> web.Response: ...
+
+
 @asynccontextmanager
-async def channel() -> AsyncGenerator[Channel, None]:
-    """A channel that listens on this machine until it is left."""
-    opened = Channel()
+async def listening(takes: Takes) -> AsyncGenerator[str, None]:
+    """The address on this machine under which it listens until it is left."""
     app = web.Application()
     app.add_routes(
-        [web.post("/messages", opened.post), web.put("/messages/{id}", opened.edit), web.get("/messages", opened.read)]
+        [web.post("/messages", takes.post), web.put("/messages/{id}", takes.edit), web.get("/messages", takes.read)]
     )
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         host, port = runner.addresses[0][:2]
-        opened.url = f"http://{host}:{port}"
-        yield opened
+        yield f"http://{host}:{port}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def channel() -> AsyncGenerator[Channel, None]:
+    """A channel that listens on this machine until it is left."""
+    opened = Channel()
+    async with listening(opened) as opened.url:
+        yield opened

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from bench.channel import listening
+
 V = TypeVar("V")
 
 _RECENT = 5_000  # answers whose message can be found again
@@ -63,16 +65,5 @@ def _remember(memory: OrderedDict[str, V], key: str, value: V) -> None:
 async def sink() -> AsyncGenerator[Sink, None]:
     """A channel that listens on this machine until it is left."""
     opened = Sink()
-    app = web.Application()
-    app.add_routes(
-        [web.post("/messages", opened.post), web.put("/messages/{id}", opened.edit), web.get("/messages", opened.read)]
-    )
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        opened.url = f"http://{host}:{port}"
+    async with listening(opened) as opened.url:
         yield opened
-    finally:
-        await runner.cleanup()
