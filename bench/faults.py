@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.channel import Channel, channel
+from bench.channel import Channel, Posted, channel
 from bench.database import Server, fetch, server
 from bench.process import ServerProcess, servers
 from bench.report import Figure, Progress, at_most, none_of, percentile, report, told
@@ -240,11 +240,22 @@ async def _figures(url: str, plan: Plan, record: Record, opened: Channel) -> lis
 
 
 def out_of_order(opened: Channel) -> int:
-    """Messages that were posted before an earlier one of their thread was finished, or that say an earlier number."""
+    """Messages that were posted before an earlier one of their thread was finished, or that say an earlier number.
+
+    One that says none, an apology for instance, is out of order by its time alone.
+    """
     return sum(
-        int(later.text.split()[0]) <= int(earlier.text.split()[0])
-        or earlier.finished_at is None
-        or later.posted_at < earlier.finished_at
-        for messages in opened.threads().values()
-        for earlier, later in pairwise(messages)
+        _overtook(later, earlier) for messages in opened.threads().values() for earlier, later in pairwise(messages)
     )
+
+
+def _overtook(later: Posted, earlier: Posted) -> bool:
+    if earlier.finished_at is None or later.posted_at < earlier.finished_at:
+        return True
+    first, second = _number(earlier), _number(later)
+    return first is not None and second is not None and second <= first
+
+
+def _number(message: Posted) -> int | None:
+    word, *_ = message.text.split() or [""]
+    return int(word) if word.isdecimal() else None

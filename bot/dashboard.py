@@ -210,6 +210,12 @@ ROWS = (
                 unit="ops",
             ),
             Panel("Plugins · 插件耗时", _slowest("parley_plugin_seconds", "plugin"), unit="s"),
+            Panel(
+                "Over a limit · 超出用量限制",
+                ((_rate("parley_limited_total", "channel", "kind"), "{{channel}} {{kind}}"),),
+                unit="ops",
+                note="Questions that a limit of the day refused.",
+            ),
         ),
     ),
     Row(

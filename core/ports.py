@@ -741,7 +741,7 @@ class Appeal:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An incident as it was kept; `cursor` is where to go on reading."""
+    """An incident as it was kept; `cursor` is where to go on reading, `talk` opens its thread (`Overview.open`)."""
 
     cursor: int
     at: datetime
@@ -750,6 +750,7 @@ class Kept:
     thread: ThreadId
     incident: Incident
     appeal: Appeal | None = None
+    talk: str = ""
 
 
 class Incidents(Protocol):

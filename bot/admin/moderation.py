@@ -58,6 +58,7 @@ TEXTS: Texts = {
     "asker": ("Person", "用户"),
     "excerpt": ("What was written", "内容摘录"),
     "no_excerpt": ("not kept: it was masked, erased or changed", "未保存：已遮盖、删除或修改"),
+    "conversation": ("Conversation", "会话"),
     "appeal": ("Appeal", "申诉"),
     "appeal_at": ("Appealed", "申诉于"),
     "appeal_says": ("What they say to it", "申诉说明"),
@@ -147,6 +148,7 @@ class HitView:
     ruled_by: str
     is_right: bool
     note: str
+    talk: str
     said: Said | None
 
 
@@ -229,6 +231,7 @@ def _view(kept: Kept, visit: Visit, with_words: bool) -> HitView:
         ruling.by if ruling else "",
         bool(ruling and ruling.is_right),
         ruling.note if ruling and may_note else "",
+        kept.talk if visit.may(Role.READER) else "",
         Said(words.called(kept.asker, visit), kept.incident.excerpt, appeal.comment if appeal else "")
         if with_words
         else None,

@@ -40,7 +40,7 @@ _OF_REPLIES = """
 _REWRITE = "UPDATE incidents SET body = %(body)s WHERE id = %(id)s"
 _RULE = "UPDATE incidents SET ruled_at = now(), ruling = %(ruling)s WHERE id = %(id)s"
 _APPEALED = "SELECT id, asker, body FROM incidents WHERE seq = %(seq)s AND appealed_at IS NOT NULL FOR UPDATE"
-_COLUMNS = "seq, id, reply_id, asker, created_at, appealed_at, body, appeal, ruled_at, ruling"
+_COLUMNS = "seq, id, reply_id, asker, thread, created_at, appealed_at, body, appeal, ruled_at, ruling"
 # Each with an index of its own.
 _NEWEST = {
     which: f"""
@@ -112,7 +112,7 @@ class PostgresIncidents(Room):
             return None
 
     async def _kept(self, row: Row) -> Kept:
-        seq, id_, reply, asker, created_at, appealed_at, sealed, appeal, ruled_at, ruling = row
+        seq, id_, reply, asker, thread, created_at, appealed_at, sealed, appeal, ruled_at, ruling = row
         body = bodies.load(await self._vault.open("incidents", "body", asker, id_, sealed))
         said = await self._vault.open("incidents", "appeal", asker, id_, appeal) if appeal else b""
         found = await self._vault.open("incidents", "ruling", asker, id_, ruling) if ruling else b""
@@ -125,6 +125,7 @@ class PostgresIncidents(Room):
             thread=ThreadId.parse(body["thread"]),
             incident=_incident(body["incident"]),
             appeal=Appeal(appealed_at, bodies.decode(said), answer) if appealed_at else None,
+            talk=thread.hex,
         )
 
 

@@ -68,7 +68,7 @@ DCGM_FI_PROF_GR_ENGINE_ACTIVE{gpu="1",GPU_I_ID="7"} 0.5
 QUIET = {
     *("parley_channel_retries_total", "parley_deliveries_adopted_total", "parley_deliveries_repeated_total"),
     *("parley_deliveries_unknown_total", "parley_delivery_failures_total", "parley_engine_fallbacks_total"),
-    *("parley_extras_dropped_total", "parley_moderation_failures_total"),
+    *("parley_extras_dropped_total", "parley_limited_total", "parley_moderation_failures_total"),
 }
 
 

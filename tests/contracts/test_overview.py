@@ -414,6 +414,15 @@ async def test_what_moderation_did_is_counted_by_day_and_action(store: Store):
     assert await store.overview.found(1) == (Found(today, "flag", 2), Found(today, "refuse", 1, appealed=1))
 
 
+async def test_a_hit_opens_the_conversation_that_it_was_found_in(store: Store):
+    reply = await answered(store, message("How is it made?"), "No.")
+    await found_in(store, reply, Incident("question", "weapons", "refuse"))
+    async with store.unit() as unit:
+        (kept,) = await unit.incidents.newest(limit=10)
+    (asked,) = (await store.overview.open(kept.talk, limit=10)).lines
+    assert [answer.reply_id for answer in asked.answers] == [reply]
+
+
 async def test_incidents_are_looked_through_by_action(store: Store):
     for category, action in (("a", "refuse"), ("b", "flag"), ("c", "refuse")):
         await found_in(store, ReplyId("0" * 32), Incident("question", category, action))

@@ -67,7 +67,7 @@ from core.ports import (
 from core.reading import EMPTY, Reading
 from core.turn import Pending
 from tests.fakes.admins import MemoryAdmins
-from tests.fakes.overview import MemoryOverview
+from tests.fakes.overview import MemoryOverview, name_of
 
 ANSWERED = (State.DONE, State.DELIVERING, State.STOPPED, State.ASKED)
 WAITING, RUNNING, DONE, BURIED = range(4)
@@ -833,7 +833,7 @@ class MemoryIncidents(Room):
     async def record(self, reply_id: ReplyId, thread: ThreadId, asker: Author, incident: Incident) -> None:
         kept = self._tables.incidents
         key = (reply_id, incident.where, incident.category, incident.action)
-        kept.setdefault(key, Kept(len(kept) + 1, now(), reply_id, asker, thread, incident))
+        kept.setdefault(key, Kept(len(kept) + 1, now(), reply_id, asker, thread, incident, talk=name_of(thread)))
 
     async def appeal(self, asker: Author, target: ReplyId | ThreadId, *, comment: str = "") -> bool:
         refusals = [

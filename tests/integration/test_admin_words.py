@@ -337,6 +337,16 @@ async def test_hits_can_be_seen_by_action_category_and_appeal(store: MemoryStore
     assert set(re.findall(r"<h3>(\w+)</h3>", page)) == shown
 
 
+@pytest.mark.parametrize(("role", "is_led"), [("reader", True), ("operator", False)])
+async def test_a_hit_leads_a_reader_to_its_conversation(store: MemoryStore, role: str, is_led: bool):
+    await appealed(store)
+    talk = await conversation(store)
+    async with visitor(store, role) as somebody:
+        page = (await somebody.get("/admin/moderation")).text
+        assert (f'href="{talk}"' in page) is is_led
+        assert ("What moderation found" in (await somebody.get(talk)).text) is is_led
+
+
 async def test_a_category_is_found_however_far_back(store: MemoryStore, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(moderation, "_BATCH", 2)
     for category in ("rare", *["common"] * 9):

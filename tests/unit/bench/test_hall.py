@@ -41,6 +41,8 @@ def posted(text: str, at: float, finished: float | None, thread: str = "t") -> P
     [
         ([posted("0", 1, 2), posted("1", 2, 3)], 0),
         ([posted("1", 1, 2), posted("0", 2, 3)], 1),
+        ([posted("1", 1, 2), posted("Sorry, something went wrong.", 2, 3)], 0),  # says no number
+        ([posted("", 1, None), posted("1", 2, 3)], 1),
         ([posted("0", 1, 2.5), posted("1", 2, 3)], 1),  # begun before the one before it was finished
         ([posted("0", 1, None), posted("1", 2, 3)], 1),
         ([posted("0", 1, 2), posted("0", 1, 2, thread="u")], 0),
