@@ -38,6 +38,10 @@ class Unreadable(ParleyError):
     """A sealed value could not be opened: it was changed, moved, or its key is gone."""
 
 
+class KeyMissing(Unreadable):
+    """This process has not been given the encryption key that it needs here; another process may have it."""
+
+
 class Misconfigured(ParleyError):
     """The configuration does not allow this."""
 

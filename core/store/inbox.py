@@ -9,7 +9,7 @@ from uuid import UUID
 
 from core import codec
 from core.commands import as_edited, question_in
-from core.errors import LeaseLost, Malformed
+from core.errors import KeyMissing, LeaseLost, Malformed, NotStored
 from core.message import Author, Command, Event, Feedback, Message, ReplyId, ThreadId
 from core.ports import Backlog, Claim, Mark, Receipt, SignalKind
 from core.store import messages, seal
@@ -76,27 +76,32 @@ _TAKEN = """
     FROM head WHERE inbox.id = head.id
     RETURNING inbox.id, reply_id, author, payload, attempts, created_at, mark, failures
 """
+# Whose key is wrapped with an encryption key that this process was not given, is left to a process that has it.
+_IS_OURS = """
+    AND COALESCE((
+        SELECT substr(keys.wrapped, 2, 4) FROM keys WHERE keys.scope = waiting.author
+    ) <> ALL(%(missing)s::bytea[]), true)
+"""
 _CLAIM = f"""
     WITH head AS MATERIALIZED (
         SELECT id FROM inbox waiting
         WHERE lane = '{{lane}}' AND status = 0 AND aside IS NULL AND available_at <= now()
-            AND adapter = ANY(%(doors)s::text[]) {{is_head}}
+            AND adapter = ANY(%(doors)s::text[]) {{which}}
         ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), claimed AS ({_TAKEN})
     SELECT 0, claimed.*, messages.body FROM claimed LEFT JOIN messages ON messages.id = reply_id ORDER BY claimed.id
 """
-_CLAIMS = {"turn": _CLAIM.format(lane="turn", is_head=_IS_HEAD), "control": _CLAIM.format(lane="control", is_head="")}
 # Nobody gets more than their seats. What waits of those who have them all stands aside, many rows at a time, and is
 # looked at again when one of theirs ends: however much somebody asks at once, others are at the front of the queue.
 # Persons are asked about in one order by all, for that waits for whoever claims turns of the same one just now; where
 # it waits in vain, `is_seated` is NULL and their rows stay as they are.
-_CLAIM_SEATS = f"""
+_SEATED = f"""
     WITH busy AS MATERIALIZED (
         SELECT author FROM inbox WHERE status = 1 AND lane = 'turn' GROUP BY author HAVING count(*) >= %(seats)s
     ), found AS MATERIALIZED (
         SELECT id, author FROM inbox waiting
         WHERE lane = 'turn' AND status = 0 AND aside IS NULL AND available_at <= now()
-            AND adapter = ANY(%(doors)s::text[]) AND author <> ALL(ARRAY(SELECT author FROM busy)) {_IS_HEAD}
+            AND adapter = ANY(%(doors)s::text[]) AND author <> ALL(ARRAY(SELECT author FROM busy)) {{which}}
         ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), seats AS MATERIALIZED (
         SELECT author, seats_left(author, %(seats)s::integer) AS seats
@@ -127,6 +132,13 @@ _CLAIM_SEATS = f"""
         LEFT JOIN claimed ON true LEFT JOIN messages ON messages.id = reply_id
     ORDER BY claimed.id
 """
+_CLAIMS = {lane: _CLAIM.format(lane=lane, which=which) for lane, which in (("turn", _IS_HEAD), ("control", ""))}
+_CLAIM_SEATS = _SEATED.format(which=_IS_HEAD)
+_CLAIMS_OF_OURS = {
+    lane: _CLAIM.format(lane=lane, which=which)
+    for lane, which in (("turn", _IS_HEAD + _IS_OURS), ("control", _IS_OURS))
+}
+_CLAIM_SEATS_OF_OURS = _SEATED.format(which=_IS_HEAD + _IS_OURS)
 _HELD = "id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s"
 _RENEW = """
     UPDATE inbox SET lease_until = now() + %(lease)s
@@ -289,9 +301,10 @@ _BACKLOG = f"""
 """
 _PURGE = """
     WITH gone AS (
-        DELETE FROM inbox WHERE id IN (
-            SELECT id FROM inbox WHERE status = 2 AND finished_at < now() - %(age)s ORDER BY id LIMIT %(limit)s
-        ) RETURNING id, reply_id, thread
+        DELETE FROM inbox WHERE id = ANY(ARRAY(
+            SELECT id FROM inbox WHERE status = 2 AND finished_at < now() - %(age)s
+            ORDER BY finished_at LIMIT %(limit)s
+        )) RETURNING id, reply_id, thread
     ), in_vain AS (
         DELETE FROM messages USING gone
         WHERE messages.thread = gone.thread AND messages.seq = gone.id AND messages.id <> gone.reply_id
@@ -304,6 +317,12 @@ class PostgresInbox(Room):
     """`ports.Inbox`."""
 
     async def add(self, events: Sequence[Event]) -> tuple[Receipt, ...]:
+        try:
+            return await self._add_all(events)
+        except KeyMissing as error:  # another process may have it: nothing is acknowledged here
+            raise NotStored(error.detail) from None
+
+    async def _add_all(self, events: Sequence[Event]) -> tuple[Receipt, ...]:
         rows = [self._row(event) for event in events]
         if len(rows) > 1:  # one order of locks for all, so that nobody waits in a circle
             gates = sorted({row["gate"] for row in rows})
@@ -368,9 +387,13 @@ class PostgresInbox(Room):
         lease: timedelta,
         per_person: int | None = None,
     ) -> tuple[Claim, ...]:
+        missing = self._vault.missing()
         params = {"owner": owner, "doors": list(doors), "lease": lease, "seats": per_person, "limit": limit}
-        sql = _CLAIM_SEATS if lane == "turn" and per_person is not None else _CLAIMS[lane]
-        rows = await self._tx.fetch(sql, params)
+        if lane == "turn" and per_person is not None:
+            sql = _CLAIM_SEATS_OF_OURS if missing else _CLAIM_SEATS
+        else:
+            sql = (_CLAIMS_OF_OURS if missing else _CLAIMS)[lane]
+        rows = await self._tx.fetch(sql, params | {"missing": missing})
         # Others may be behind those who asked too much at once. They are looked for once this is committed: whoever
         # holds the locks of some persons, and waits for those of others, may wait in a circle.
         if rows and rows[0][0]:
@@ -383,11 +406,19 @@ class PostgresInbox(Room):
         id_, row_id, author, payload, attempts, created_at, mark, failures, body = row
         try:
             event = await self._event(author, row_id, payload, body)
+        except KeyMissing:
+            self._leave({"id": id_, "owner": owner, "attempts": attempts})
+            return None
         except DAMAGED as error:
             logger.error("inbox row %d cannot be read and was buried: %s", id_, type(error).__name__)
             await self._bury({"id": id_, "owner": owner, "attempts": attempts}, row_id, author, str(error))
             return None
         return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, Mark(mark) if mark else None, failures)
+
+    def _leave(self, held: Params) -> None:
+        """To another process, at once: this one passes by whatever needs the key that it has not."""
+        how = {"delay": timedelta(0), "failed": 0, "signal": self._desk.wake(SignalKind.INBOX)}
+        self._tx.later(_RELEASE, held | how, LeaseLost)
 
     async def _event(self, author: UUID, row_id: UUID, payload: bytes | None, body: bytes | None) -> Event:
         question = await messages.open(self._vault, author, row_id, body) if body is not None else None

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import Misconfigured, Unreadable
+from core.errors import KeyMissing, Misconfigured
 from core.store import seal
 
 FORMAT = 'a list such as "1:BASE64" or "2:BASE64,1:BASE64", the first one wrapping new keys; 32 bytes each'
@@ -52,10 +52,10 @@ class Keys:
         return seal.wrap(self.primary, self.ring[self.primary], scope, secret)
 
     def unwrap(self, scope: bytes, wrapped: bytes) -> bytes:
-        """Raises Unreadable, naming the id of a key that is not in the ring."""
+        """Raises Unreadable, and KeyMissing with the id of a key that is not in the ring."""
         kid = seal.key_id(wrapped)
         if kid not in self.ring:
-            raise Unreadable(f"It needs the encryption key with id {kid}.")
+            raise KeyMissing(f"It needs the encryption key with id {kid}.")
         return seal.unwrap(self.ring[kid], scope, wrapped)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from core import codec
-from core.errors import Malformed, Unreadable
+from core.errors import KeyMissing, Malformed, Unreadable
 from core.message import Author, Edited, Event, Message, ThreadId
 from core.reading import Reading
 from core.store.database import Row
@@ -125,6 +125,8 @@ async def rewrite(
         return False
     try:
         sealed = await _reworded(desk.vault, rows[0], row_id, text, is_erased=is_erased)
+    except KeyMissing:  # another process has it: nothing is left undone in silence
+        raise
     except Unreadable:
         logger.warning("message %s cannot be read, as of somebody who is being forgotten, and stays so", row_id.hex)
         return False

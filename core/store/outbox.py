@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from core.errors import LeaseLost
+from core.errors import KeyMissing, LeaseLost
 from core.extras import Placed
 from core.message import PartId, Reply, ReplyId
 from core.ports import Claim, Delivery, SignalKind
@@ -39,11 +39,11 @@ _OPEN = f"""
     RETURNING attempts, failures, state, is_ready,
         {_IS_HEAD.format(row="outbox")}, {replies.PARTS.format(reply="outbox.reply_id")}
 """
-_CLAIM = f"""
+_CLAIMED = f"""
     WITH head AS MATERIALIZED (
         SELECT reply_id FROM outbox waiting
         WHERE status = 0 AND is_ready AND owner IS NULL AND available_at <= now()
-            AND adapter = ANY(%(doors)s::text[]) AND {_IS_HEAD.format(row="waiting")}
+            AND adapter = ANY(%(doors)s::text[]) AND {_IS_HEAD.format(row="waiting")} {{is_ours}}
         ORDER BY inbox_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
     ), claimed AS (
         UPDATE outbox SET attempts = attempts + 1, owner = %(owner)s, lease_until = now() + %(lease)s
@@ -53,6 +53,14 @@ _CLAIM = f"""
     SELECT attempts, failures, state, has_extras, {replies.COLUMNS}, inbox_id
     FROM claimed JOIN replies ON replies.id = claimed.reply_id ORDER BY inbox_id
 """
+# Where the asker's key is wrapped with an encryption key that this process was not given, another one delivers.
+_IS_OURS = """
+    AND COALESCE((
+        SELECT substr(keys.wrapped, 2, 4) FROM replies JOIN keys ON keys.scope = replies.asker
+        WHERE replies.id = waiting.reply_id
+    ) <> ALL(%(missing)s::bytea[]), true)
+"""
+_CLAIM, _CLAIM_OURS = _CLAIMED.format(is_ours=""), _CLAIMED.format(is_ours=_IS_OURS)
 _HELD = "reply_id = %(id)s::uuid AND status = 0 AND owner = %(owner)s AND attempts = %(attempts)s"
 _IS_HEAD_NOW = f"SELECT {_IS_HEAD.format(row='outbox')} FROM outbox WHERE reply_id = %(id)s::uuid AND status = 0"
 _FORSAKE = "DELETE FROM outbox WHERE reply_id = %(reply)s AND NOT is_ready"
@@ -179,20 +187,26 @@ class PostgresOutbox(Room):
             return ()
 
     async def claim(self, *, owner: str, doors: Collection[str], limit: int, lease: timedelta) -> tuple[Delivery, ...]:
-        params = {"owner": owner, "doors": list(doors), "limit": limit, "lease": lease}
-        deliveries = [await self._claimed(owner, row) for row in await self._tx.fetch(_CLAIM, params)]
+        missing = self._vault.missing()
+        params = {"owner": owner, "doors": list(doors), "limit": limit, "lease": lease, "missing": missing}
+        rows = await self._tx.fetch(_CLAIM_OURS if missing else _CLAIM, params)
+        deliveries = [await self._claimed(owner, row) for row in rows]
         return tuple(delivery for delivery in deliveries if delivery is not None)
 
     async def _claimed(self, owner: str, row: Row) -> Delivery | None:
         """One reply that cannot be read is buried: it must not hold the others back."""
         attempts, failures, state, has_extras, *columns, _ = row
         stored = replies.Stored(*columns)
+        held = {"id": reply_id(stored.id), "owner": owner, "attempts": attempts}
         try:
             about, reply = await replies.read(self._vault, stored)
             kept = await self._state(stored.asker, stored.id, state)
+        except KeyMissing:
+            how = {"delay": timedelta(0), "failed": 0, "signal": self._desk.wake(SignalKind.OUTBOX)}
+            self._tx.later(_RELEASE, held | how, LeaseLost)  # for another process, at once
+            return None
         except DAMAGED as error:
             logger.error("reply %s cannot be read and was buried: %s", stored.id.hex, type(error).__name__)
-            held = {"id": reply_id(stored.id), "owner": owner, "attempts": attempts}
             await self._bury(held, str(error))
             return None
         return Delivery(

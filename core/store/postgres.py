@@ -1,7 +1,7 @@
 """The store over PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
@@ -36,6 +36,7 @@ from core.store.ratings import PostgresRatings
 from core.store.replies import PostgresReplies
 from core.store.room import Desk
 from core.store.rotation import Rewrapped, Rotation, quiet
+from core.store.rounds import Round
 from core.store.secrets import PostgresSecrets
 from core.store.signals import Hub
 from core.store.tallies import Tallies
@@ -208,16 +209,30 @@ class PostgresStore:
         """Forgets finished inbox rows of that age, kept answers and waiting calls that are too old, and what was used
         on days before this one; how many.
 
-        In small bites. A call that was taken is forgotten after the event that took it.
+        In small bites. A call that was taken is forgotten after the event that took it. What is left of dropped keys is
+        swept up too, where a backup was reading while they were. Raises NotStored once all was tried, with what failed.
         """
-        total = 0
-        await self.admins.purge()
-        while True:
-            async with self.unit() as unit:
-                purged = await unit.inbox.purge(older_than)
-                purged += await unit.cached.purge(older_than) + await unit.asks.purge(older_than)
-                purged += await unit.meter.purge()
-            purged += await self.notes.purge()
-            total += purged
-            if not purged:
-                return total
+        bites: dict[str, Callable[[PostgresUnit], Awaitable[int]]] = {
+            "finished events": lambda unit: unit.inbox.purge(older_than),
+            "kept answers": lambda unit: unit.cached.purge(older_than),
+            "waiting calls": lambda unit: unit.asks.purge(older_than),
+            "counts of days that are over": lambda unit: unit.meter.purge(),
+        }
+        total, work = 0, Round()
+        for name, bite in bites.items():
+            with work.part(name):
+                while purged := await self._bitten(bite):
+                    total += purged
+        with work.part("notes"):
+            while purged := await self.notes.purge():
+                total += purged
+        with work.part("sessions of operators"):
+            await self.admins.purge()
+        with work.part("dropped keys"):
+            await self.people.sweep()
+        work.end()
+        return total
+
+    async def _bitten(self, bite: Callable[[PostgresUnit], Awaitable[int]]) -> int:
+        async with self.unit() as unit:
+            return await bite(unit)

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from core.errors import NotFound
+from core.errors import NotFound, NotStored, Unreadable
 from core.message import Author, Event, Message, PartId, Reply, ReplyId, Source, ThreadId, Verdict, Visibility
 from core.ports import Claim, SignalKind
 from core.store import bodies, messages
 from core.store.bodies import About
-from core.store.room import Room, token
+from core.store.room import Params, Room, token
 from core.store.signals import CHANNEL
 from core.store.vault import Vault, reply_id, row_id
 
@@ -40,6 +40,8 @@ _OPEN = """
     FROM inbox WHERE id = %(id)s AND status = 1 AND owner = %(owner)s AND attempts = %(attempts)s
     ON CONFLICT (id) DO NOTHING
 """
+# Whoever forgets the asker waits for this, or this for them: then there is nothing to be written again.
+_HOLD_EARLIER = "SELECT asker, about FROM replies WHERE id = %(replaces)s FOR KEY SHARE"
 # A saved reply is one revision newer than its last draft, which ends with it. Earlier votes learn its model.
 _SAVE = f"""
     WITH draft AS (DELETE FROM drafts WHERE reply_id = %(id)s RETURNING revision), saved AS (
@@ -139,17 +141,30 @@ class PostgresReplies(Room):
         asker = vault.person(reply.asker)
         return_address: Mapping[str, Any] = getattr(claim.event, "return_address", {})
         about = About(reply.thread, reply.asker, reply.in_reply_to, return_address, visibility_of(claim.event))
-        params = {
+        params: Params = {
             "reply_id": id_,
             "thread": vault.thread(reply.thread),
             "asker": asker,
             "workspace": vault.workspace(reply.thread),
             "question": vault.event(reply.thread.adapter, reply.in_reply_to),
             "replaces": row_id(reply.replaces) if reply.replaces else None,
-            "about": await vault.seal("replies", "about", asker, id_, bodies.dump_about(about)),
         }
+        params["about"] = await self._sealed(params, bodies.dump_about(about))
         self._tx.later(_OPEN, params | token(claim))
         self._desk.askers.put(id_, asker)
+
+    async def _sealed(self, params: Params, about: bytes) -> bytes:
+        """Under the key of the answer that this one replaces: whoever was forgotten just now gets no new one by it."""
+        place = ("replies", "about", params["asker"], params["reply_id"])
+        rows = await self._tx.fetch(_HOLD_EARLIER, params) if params["replaces"] else []
+        if params["replaces"] is None or (rows and rows[0][0] != params["asker"]):
+            return await self._vault.seal(*place, about)
+        try:
+            if rows:
+                return await self._vault.reseal(*place, about, like=rows[0][1])
+        except Unreadable:
+            pass
+        raise NotStored("(what it replaces is gone)")
 
     async def save(self, reply: Reply, *, reasoning: str = "") -> None:
         vault, id_, asker = self._vault, UUID(reply.id), self._vault.person(reply.asker)

@@ -287,6 +287,7 @@ Index("inbox_claimable", inbox.c.lane, inbox.c.id, postgresql_where=text("status
 Index("inbox_running_author", inbox.c.author, postgresql_where=text("status = 1 AND lane = 'turn'"))
 Index("inbox_aside_author", inbox.c.author, inbox.c.id, postgresql_where=text("status = 0 AND aside = 2"))
 Index("inbox_aside_thread", inbox.c.thread, inbox.c.id, postgresql_where=text("status = 0 AND aside = 1"))
+Index("inbox_finished", inbox.c.finished_at, postgresql_where=text("status = 2"))
 
 # status: 0 to be delivered, 3 buried; a delivered row is deleted. `extras` is what a ready answer has besides its text,
 # sealed too, where it has anything: pictures are kept as long as they may have to be shown, and no history reads them.

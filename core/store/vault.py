@@ -1,17 +1,20 @@
 """Where values are sealed and opened: knows the data key of every scope and the key of the blind indexes."""
 
 import hmac
+import logging
 import secrets
 from collections.abc import Collection
 from uuid import UUID
 
-from core.errors import Malformed, NotStored, Unreadable
+from core.errors import KeyMissing, Malformed, NotStored, Unreadable
 from core.message import Author, PartId, ReplyId, ThreadId
 from core.store import seal
 from core.store.database import Database, Row
 from core.store.keys import Keys
 from core.store.lru import Lru
 from core.store.seal import DataKey, Place
+
+logger = logging.getLogger(__name__)
 
 # What reading a row raises that was changed or moved in the database. That the database is away says nothing of a row.
 DAMAGED = (Unreadable, Malformed)
@@ -52,6 +55,7 @@ class Vault:
         self._keys = keys
         self._database = database
         self._index = b""
+        self._missing: set[int] = set()
         self._epoch = 0
         self._is_deaf = False
         self._data_keys: Lru[UUID, DataKey] = Lru(_DATA_KEYS)
@@ -206,10 +210,27 @@ class Vault:
         return self._unwrapped(epoch, scope, *rows[0])
 
     def _unwrapped(self, epoch: int, scope: UUID, key_id: int, wrapped: bytes) -> DataKey:
-        key = DataKey(key_id, self._keys.unwrap(scope.bytes, wrapped))
+        try:
+            key = DataKey(key_id, self._keys.unwrap(scope.bytes, wrapped))
+        except KeyMissing:
+            self._miss(seal.key_id(wrapped))
+            raise
         if self._may_keep(epoch):
             self._data_keys.put(scope, key)
         return key
+
+    def _miss(self, kid: int) -> None:
+        if kid not in self._missing:
+            self._missing.add(kid)
+            logger.error(
+                "the encryption key with id %d is missing in this process: put all that are in use into its "
+                "PARLEY_KEYS and restart it; what that key is needed for is left to the other processes",
+                kid,
+            )
+
+    def missing(self) -> list[bytes]:
+        """The encryption keys that were asked for and are not here: their ids, as they stand in a wrapped data key."""
+        return [kid.to_bytes(4) for kid in self._missing]
 
 
 def reply_id(row: UUID) -> ReplyId:

@@ -1,13 +1,17 @@
 """A turn reads the same rows however much was said before, in the house and in its own thread."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from time import sleep
+from uuid import UUID
 
 import psycopg
+import pytest
 
 from core.message import PartId
 from core.ports import Confirmed, Draft, State, Window
 from core.reading import ReadFile, Reading
+from core.retention import Retention
 from core.store import Keys, PostgresStore
 from core.store.database import conninfo
 from core.turn import Pending
@@ -33,23 +37,27 @@ FEW = 5  # twenty times the past would show as hundreds
 A_PAGE = 100  # three times the past would show as thousands
 KEYS = Keys(1, {1: b"k" * 32})
 PART = PartId("console", "home", "web", "part")
+HERE, THERE, YEAR = UUID(int=1), UUID(int=2), timedelta(days=365)
 CALL = Pending("post", {"to": "Eve"})
 
-# Years of other people's threads, and a long past of this one; none of it is ever opened.
+# Years of other people's threads, and a long past of this one; none of it is ever opened. The last `due` of it, in the
+# workspace `here`, are to go; the others are as old, and are kept `there`.
 FILL = """
     WITH said AS (
-        INSERT INTO messages (id, seq, thread, author, body)
+        INSERT INTO messages (id, seq, thread, author, body, workspace, said_at)
         SELECT gen_random_uuid(), 10 + place,
             CASE WHEN place <= %(long)s THEN %(room)s ELSE md5((place / 50)::text)::uuid END,
-            CASE WHEN place <= %(long)s THEN %(ann)s ELSE md5((place / 100)::text)::uuid END, '\\x00'
-        FROM generate_series(1, %(house)s) AS place RETURNING id, seq, thread, author,
+            CASE WHEN place <= %(long)s THEN %(ann)s ELSE md5((place / 100)::text)::uuid END, '\\x00',
+            CASE WHEN place > %(house)s - %(due)s THEN %(here)s::uuid ELSE %(there)s END, now() - %(age)s
+        FROM generate_series(1, %(house)s) AS place RETURNING id, seq, thread, author, workspace, said_at,
             now() - interval '1 minute' * (%(house)s + 10 - seq) AS at
     ), queued AS (
         INSERT INTO inbox (id, reply_id, adapter, lane, thread, author, status, finished_at) OVERRIDING SYSTEM VALUE
-        SELECT seq, id, 'console', 'turn', thread, author, 2, now() FROM said
+        SELECT seq, id, 'console', 'turn', thread, author, 2,
+            now() - CASE WHEN seq - 10 > %(house)s - %(due)s THEN %(age)s ELSE interval '0' END FROM said
     ), replied AS (
-        INSERT INTO replies (id, seq, thread, asker, question, about, body)
-        SELECT id, seq, thread, author, id, '\\x00', decode(repeat('00', 60), 'hex') FROM said
+        INSERT INTO replies (id, seq, thread, asker, question, about, body, workspace, said_at)
+        SELECT id, seq, thread, author, id, '\\x00', decode(repeat('00', 60), 'hex'), workspace, said_at FROM said
     ), turned AS (
         INSERT INTO turns (reply_id, state, received_at, model, adapter)
         SELECT id, 'done', at, 'echo@1', 'console' FROM said
@@ -82,13 +90,17 @@ READ = """
 """
 
 
-def fill(url: str, store: PostgresStore, house: int) -> None:
+def fill(url: str, store: PostgresStore, house: int, **old: object) -> None:
     params = {
+        "due": 0,
+        "here": None,
+        "there": None,
+        "age": timedelta(0),
         "long": house // 4,
         "house": house,
         "room": store._vault.thread(ROOM),
         "ann": store._vault.person(ANN),
-    }
+    } | old
     with psycopg.connect(conninfo(url), autocommit=True) as connection:
         connection.execute(FILL, params)
         connection.execute("SELECT setval(pg_get_serial_sequence('inbox', 'id'), %(house)s + 100)", params)
@@ -153,12 +165,12 @@ async def look(store: PostgresStore) -> None:
 Doing = Callable[[PostgresStore], Awaitable[None]]
 
 
-async def rows_read(open_store: OpenStore, house: int, doing: Doing) -> dict[str, int]:
+async def rows_read(open_store: OpenStore, house: int, doing: Doing, **old: object) -> dict[str, int]:
     with database() as url:
         store = await open_store(KEYS, url)
         await answered(store, message("the first"))
         await answered(store, message("elsewhere", thread=ATTIC))
-        fill(url, store, house)
+        fill(url, store, house, **old)
         for place in range(11):
             await answered(store, message(str(place)), "a", State.DELIVERING)
         await store.sum_up()
@@ -185,7 +197,7 @@ async def test_a_turn_reads_the_same_rows_with_years_behind_it(open_store: OpenS
     assert sum(young.values()) > 20
     # A version of a row that died a moment ago may still be looked at, or may not: a row or two say nothing.
     more = {table: old[table] - young[table] for table in young}
-    assert max(more.values()) <= FEW, more
+    assert max(more.values()) <= FEW, str(more)
 
 
 async def test_operators_pages_read_the_same_rows_with_years_behind_them(open_store: OpenStore):
@@ -195,3 +207,44 @@ async def test_operators_pages_read_the_same_rows_with_years_behind_them(open_st
     more = {table: old[table] - young[table] for table in young}
     assert max(more.values()) <= A_PAGE, more
     assert young["turns"] < 1_000  # what is summed up is not counted again
+
+
+# ----------------------------------------------------------------------------------------------- what is kept no longer
+
+
+def forgetting(due: int) -> Doing:
+    """All that is due goes, and what was finished a year ago."""
+
+    async def forget(store: PostgresStore) -> None:
+        # Nobody has a rule for `THERE`, and so a long one; for `HERE`, that of everywhere.
+        store._vault.workspace = lambda thread: THERE  # type: ignore[method-assign]
+        blind = store._vault.blind
+        store._vault.blind = lambda *names: THERE if names[0] == "workspace" else blind(*names)  # type: ignore[method-assign]
+        assert await store.expire(Retention(YEAR / 2, {("console", "home"): None})) == due
+        assert await store.purge(YEAR / 2) == due
+
+    return forget
+
+
+async def test_what_is_kept_no_longer_is_found_beside_all_that_is_as_old(open_store: OpenStore):
+    old = {"here": HERE, "there": THERE, "age": YEAR, "due": 30}
+    young = await rows_read(open_store, 1_000, forgetting(30), **old)
+    grown = await rows_read(open_store, 20_000, forgetting(30), **old)
+    more = {table: grown[table] - young[table] for table in young}
+    assert max(more.values()) <= FEW, str(more)
+
+
+@pytest.mark.parametrize("here", [HERE, None])
+async def test_what_falls_due_all_at_once_is_read_about_once(open_store: OpenStore, here: UUID | None):
+    """As on the day when all that a release before has written is old enough."""
+
+    async def forget(store: PostgresStore) -> None:
+        for work in (store.expire(Retention(YEAR / 2)), store.purge(YEAR / 2)):
+            assert await work > 2_000
+
+    old = {"here": here, "age": YEAR}
+    few = await rows_read(open_store, 3_000, forget, due=3_000, **old)
+    many = await rows_read(open_store, 12_000, forget, due=12_000, **old)
+    each = {table: (few[table] / 3_000, many[table] / 12_000) for table in few}
+    assert each["messages"][0] > 1
+    assert all(then <= now * 1.2 + 0.1 for now, then in each.values()), str(each)

@@ -5,13 +5,16 @@ from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
+import pytest
 
+from core.errors import NotStored
 from core.message import CommandName, Message, PartId, ThreadId
 from core.ports import CachedAnswer, Incident, State
 from core.retention import Retention
-from core.store import PostgresStore, ages
+from core.store import PostgresStore, ages, inbox
 from core.store.database import conninfo
 from tests.integration.conftest import OpenStore
+from tests.integration.test_store_people import until_somebody_waits
 from tests.store_moves import (
     ANN,
     ROOM,
@@ -201,3 +204,38 @@ async def test_what_was_given_up_is_not_kept_for_longer(open_store: OpenStore, d
         await store.expire(MONTH)
         assert connection.execute(kept.encode()).fetchone() == (0,)
     await store.purge(30 * DAY)
+
+
+async def test_whoever_asks_while_the_last_of_a_thread_goes_keeps_it(open_store: OpenStore, database_url: str):
+    store = await open_store()
+    await answered(store, message("old"))
+    ago(31, database_url)
+    with psycopg.connect(conninfo(database_url)) as asking:
+        # As intake does it, which has not come to its end.
+        asking.execute("UPDATE threads SET asked_at = clock_timestamp()")
+        expiring = asyncio.create_task(store.expire(MONTH))
+        await until_somebody_waits(database_url)
+    assert await expiring == 1
+    with psycopg.connect(conninfo(database_url)) as connection:
+        rows = connection.execute("SELECT owner IS NOT NULL, asked_at IS NOT NULL FROM threads").fetchall()
+    assert rows == [(True, True)]
+
+
+async def test_what_cannot_be_forgotten_keeps_nothing_else_from_being_forgotten(
+    open_store: OpenStore, database_url: str, monkeypatch
+):
+    store = await open_store()
+    await answered(store, message("here"))
+    await answered(store, command(CommandName.HELP))
+    await store.notes.put("note", b"note", about=ANN, lifetime=timedelta(0))
+    ago(31, database_url)
+    with psycopg.connect(conninfo(database_url), autocommit=True) as connection:
+        connection.execute("UPDATE inbox SET finished_at = finished_at - interval '31 days'")
+        monkeypatch.setitem(ages._DROP, "messages", {"here": "SELECT 1 / 0", "nowhere": "SELECT 1 / 0"})
+        monkeypatch.setattr(inbox, "_PURGE", "SELECT 1 / 0")
+        with pytest.raises(NotStored, match=r"finished events \(DivisionByZero, 22012\)$"):
+            await store.purge(30 * DAY)
+        with pytest.raises(NotStored, match=r"old messages of workspace [0-9a-f]{12} \(DivisionByZero, 22012\)"):
+            await store.expire(MONTH)
+        assert connection.execute("SELECT count(*) FROM secrets").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM replies").fetchone() == (1,)  # the one to a message
