@@ -181,6 +181,8 @@ def export(user: Person, config: ConfigFile = None) -> None:
         messages, answers, ratings = (len(theirs[name]) for name in ("messages", "answers", "ratings"))
         said = say("exported", person=whom.key, messages=messages, answers=answers, ratings=ratings)
         screen.print(said, markup=False)
+        if theirs["left_out"]:
+            screen.print(say("export_left_out", count=theirs["left_out"]), style="red", markup=False)
 
     _or_explain(show)
 
@@ -225,6 +227,13 @@ def restore(
     replace: Annotated[bool, typer.Option("--replace", help="In place of what is there. · 取代现有内容。")] = False,
     verify: Annotated[bool, typer.Option("--verify", help="Open every sealed value. · 打开全部加密内容。")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Without asking back. · 不再确认。")] = False,
+    without_list: Annotated[
+        bool,
+        typer.Option(
+            "--without-list",
+            help="Also where nobody knows who was forgotten since. · 即使无法得知此后删除了哪些人，也继续。",
+        ),
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
     settings = _load(config)
@@ -236,7 +245,8 @@ def restore(
         if replace and not yes:
             typer.confirm(say("restore_sure"), abort=True, err=True)
         with _ended_as_by_hand():
-            for line in asyncio.run(restored(settings, screen, Wanted(file, forgotten, replace, verify))):
+            wanted = Wanted(file, forgotten, replace, verify, without_list)
+            for line in asyncio.run(restored(settings, screen, wanted)):
                 screen.print(line, markup=False)
 
     _or_explain(bring_back)

@@ -12,7 +12,8 @@ from bot.config import Config
 from bot.texts import say
 from core.errors import Malformed, Misconfigured, NotStored, Unreadable
 from core.message import Author, Message, Reply
-from core.ports import Forgotten, Vote
+from core.ports import Appeal, Awaited, Consumer, Forgotten, Kept, LeftOut, Read, Thought, TurnFacts, Vote
+from core.reading import Reading
 from core.store import Keys, PostgresStore
 from core.store.schema import upgrade
 
@@ -60,19 +61,37 @@ async def forget(config: Config, progress: Progress, whom: Author) -> Forgotten:
 
 
 async def export(config: Config, progress: Progress, whom: Author) -> dict[str, Any]:
-    """What they said, were told and voted, as it goes into JSON: times in ISO 8601, texts in Markdown."""
-    theirs: dict[str, Any] = {"messages": [], "answers": [], "ratings": []}
+    """All that is kept of them, as it goes into JSON: times in ISO 8601, texts in Markdown.
+
+    Not in it is what is another's: what others had said in a thread, and what operators noted for each other.
+    """
+    theirs: dict[str, Any] = {"messages": [], "answers": [], "ratings": [], "moderation": [], "calls": []}
+    left_out = 0
     async with opened_store(config, progress) as store:
         await store.audit.record("export", by=operator(), person=whom)
+        today = await store.quotas.of(whom)
         async for item in store.people.everything(whom):
             match item:
                 case Message():
                     theirs["messages"].append(_said(item))
+                case Read():
+                    theirs["messages"][-1]["files"] = _files(item.reading)
                 case Reply():
                     theirs["answers"].append(_told(item))
+                case TurnFacts():
+                    theirs["answers"][-1] |= _timed(item)
+                case Thought():
+                    theirs["answers"][-1]["thoughts"] = item.words
                 case Vote():
                     theirs["ratings"].append(_rated(item))
-    return {"person": whom.key, "exported_at": datetime.now(UTC).isoformat(), **theirs}
+                case Kept():
+                    theirs["moderation"].append(_found(item))
+                case Awaited():
+                    theirs["calls"].append(_awaited(item))
+                case LeftOut():
+                    left_out = item.count
+    named = {"person": whom.key, "exported_at": datetime.now(UTC).isoformat()}
+    return {**named, **theirs, "limits": _used(today), "left_out": left_out}
 
 
 def _said(message: Message) -> dict[str, Any]:
@@ -84,7 +103,13 @@ def _said(message: Message) -> dict[str, Any]:
         "visibility": message.visibility.value,
         "text": message.text,
         "attachments": [attachment.name for attachment in message.attachments],
+        "files": [],
     }
+
+
+def _files(reading: Reading) -> list[dict[str, str]]:
+    """What was read of the attachments."""
+    return [{"name": file.name, "text": file.text} for file in reading.files]
 
 
 def _told(reply: Reply) -> dict[str, Any]:
@@ -96,8 +121,69 @@ def _told(reply: Reply) -> dict[str, Any]:
         "source": reply.source.value,
         "model": reply.model,
         "verdict": reply.verdict.value,
+        "thoughts": "",
+        "asked_at": None,
+        "answered_at": None,
+        "state": "",
     }
 
 
+def _timed(turn: TurnFacts) -> dict[str, Any]:
+    return {"asked_at": _moment(turn.received_at), "answered_at": _moment(turn.finished_at), "state": turn.state.value}
+
+
 def _rated(vote: Vote) -> dict[str, Any]:
-    return {"answer": vote.reply_id, "score": vote.score, "reason": vote.reason, "comment": vote.comment}
+    return {
+        "answer": vote.reply_id,
+        "at": _moment(vote.at),
+        "score": vote.score,
+        "reason": vote.reason,
+        "comment": vote.comment,
+    }
+
+
+def _found(kept: Kept) -> dict[str, Any]:
+    """Of what was found in a question the words, which are theirs; an answer that was held back stays so."""
+    incident = kept.incident
+    return {
+        "answer": kept.reply_id,
+        "at": _moment(kept.at),
+        "where": incident.where,
+        "category": incident.category,
+        "action": incident.action,
+        "severity": incident.severity,
+        "excerpt": incident.excerpt if incident.where == "question" else "",
+        "appeal": _appealed(kept.appeal) if kept.appeal else None,
+    }
+
+
+def _appealed(appeal: Appeal) -> dict[str, Any]:
+    """Whether they were found to be right, without the name and the note, which are an operator's."""
+    ruling = appeal.ruling
+    return {
+        "at": _moment(appeal.at),
+        "comment": appeal.comment,
+        "ruling": {"at": _moment(ruling.at), "is_right": ruling.is_right} if ruling else None,
+    }
+
+
+def _awaited(asked: Awaited) -> dict[str, Any]:
+    return {
+        "answer": asked.reply_id,
+        "plugin": asked.call.plugin,
+        "arguments": dict(asked.call.arguments),
+        "waits_until": _moment(asked.until),
+        "was_confirmed": asked.is_taken,
+    }
+
+
+def _used(today: Consumer) -> dict[str, Any]:
+    return {
+        "questions_today": today.used.messages,
+        "tokens_today": today.used.tokens,
+        "lifted_until": _moment(today.lifted_until),
+    }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).isoformat() if at else None

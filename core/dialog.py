@@ -471,7 +471,8 @@ class Dialog:
         else:
             log.error("%s was not answered: %s", where, trace(error))
         self._say(_sentence_for(error))
-        return State.FAILED
+        # What nobody could answer is no failure of the house.
+        return State.REFUSED if isinstance(error, TooLong | Malformed) else State.FAILED
 
     # ---------------------------------------------------------------------------------------------------- the finish
 

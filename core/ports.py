@@ -527,7 +527,10 @@ class Replies(Protocol):
     """The answers, sealed under their asker's key."""
 
     async def open(self, claim: Claim, reply: Reply) -> None:
-        """Inserts the empty reply, or leaves the one of an earlier try."""
+        """Inserts the empty reply, or leaves the one of an earlier try.
+
+        Raises NotStored where the reply that it replaces is gone meanwhile, with its asker: a later try finds that so.
+        """
         ...
 
     async def save(self, reply: Reply, *, reasoning: str = "") -> None:
@@ -551,7 +554,10 @@ class Replies(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """A person's latest live vote on an answer, with every comment that was not withdrawn by its words."""
+    """A person's latest live vote on an answer, with every comment that was not withdrawn by its words.
+
+    It was cast `at` this moment, as the platform says.
+    """
 
     reply_id: ReplyId
     author: Author
@@ -559,6 +565,7 @@ class Vote:
     reason: str = ""
     comment: str = ""
     model: str = ""
+    at: datetime | None = field(default=None, compare=False)
 
 
 class Ratings(Protocol):
@@ -757,7 +764,10 @@ class Incidents(Protocol):
     """What moderation found, sealed under the asker's key."""
 
     async def record(self, reply_id: ReplyId, thread: ThreadId, asker: Author, incident: Incident) -> None:
-        """One for each turn, place, category and action: a later try of the turn changes nothing."""
+        """One for each turn, place, category and action: a later try of the turn changes nothing.
+
+        Nothing is kept where this asker has no such reply, or has none any more: whoever was forgotten stays so.
+        """
         ...
 
     async def appeal(self, asker: Author, target: ReplyId | ThreadId, *, comment: str = "") -> bool:
@@ -1258,6 +1268,43 @@ class Forgotten:
     votes: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read with a message of theirs: the files they attached, and what others had said in the thread."""
+
+    message_id: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    """What was thought before an answer of theirs."""
+
+    reply_id: ReplyId
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A call that a reply asked them about, and until when it waits for their yes; `is_taken` where that came."""
+
+    reply_id: ReplyId
+    call: Pending
+    until: datetime
+    is_taken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """How many things are kept that can no longer be opened; the log has their ids."""
+
+    count: int
+
+
+Theirs = Message | Read | Reply | TurnFacts | Thought | Vote | Kept | Awaited | LeftOut
+"""One thing of all that is kept of a person."""
+
+
 class People(Protocol):
     """All that is kept of one person, wherever it stands."""
 
@@ -1271,10 +1318,11 @@ class People(Protocol):
         """
         ...
 
-    def everything(self, person: Author) -> AsyncGenerator[Message | Reply | Vote, None]:
-        """What they said, then what they were told, then how they rated it, each oldest first.
+    def everything(self, person: Author) -> AsyncGenerator[Theirs, None]:
+        """What they said, then what they were told, how they rated it, what moderation found, and what they were asked.
 
-        Without what was erased or can no longer be opened.
+        What was read with a message comes right behind it, an answer's turn and thoughts behind that. Each oldest
+        first, without what was erased; of what can no longer be opened, the number comes last, where any is.
         """
         ...
 

@@ -37,11 +37,13 @@ _ENTRIES = f"""
         AND NOT message.is_erased AND message.seq < %(before)s
     ORDER BY message.seq DESC LIMIT %(limit)s
 """
-# Who may not ask is told so by the house itself; what moderation refuses was asked by somebody who may.
+# Who may not ask is told so by the house itself; what moderation refuses was asked by somebody who may, and so was what
+# nobody could answer: it was counted.
 _IS_CONVERSATION = """
     SELECT EXISTS (SELECT FROM inbox WHERE thread = %(thread)s AND lane = 'turn' AND status IN (0, 1)) OR EXISTS (
         SELECT FROM replies JOIN turns ON turns.reply_id = replies.id
-        WHERE replies.thread = %(thread)s AND (turns.state <> 'refused' OR replies.source <> 'house')
+        WHERE replies.thread = %(thread)s
+            AND (turns.state <> 'refused' OR replies.source <> 'house' OR turns.counted_on IS NOT NULL)
     )
 """
 _OWNER = "SELECT owner FROM threads WHERE id = %(thread)s AND owner IS NOT NULL"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
+from core.errors import KeyMissing, Unreadable
 from core.message import Author, ReplyId, ThreadId
 from core.ports import Appeal, Incident, Kept, Ruling
 from core.store import bodies
@@ -16,6 +17,8 @@ from core.store.vault import DAMAGED, Vault, reply_id, row_id
 
 logger = logging.getLogger(__name__)
 
+# Whoever forgets the asker waits for this, or this for them: then there is no such reply any more.
+_HOLD_REPLY = "SELECT about FROM replies WHERE id = %(reply)s AND asker = %(asker)s FOR KEY SHARE"
 _RECORD = """
     INSERT INTO incidents (id, reply_id, thread, asker, action, body)
     VALUES (%(id)s, %(reply)s, %(thread)s, %(asker)s, %(action)s, %(body)s)
@@ -40,11 +43,11 @@ _OF_REPLIES = """
 _REWRITE = "UPDATE incidents SET body = %(body)s WHERE id = %(id)s"
 _RULE = "UPDATE incidents SET ruled_at = now(), ruling = %(ruling)s WHERE id = %(id)s"
 _APPEALED = "SELECT id, asker, body FROM incidents WHERE seq = %(seq)s AND appealed_at IS NOT NULL FOR UPDATE"
-_COLUMNS = "seq, id, reply_id, asker, thread, created_at, appealed_at, body, appeal, ruled_at, ruling"
+COLUMNS = "seq, id, reply_id, asker, thread, created_at, appealed_at, body, appeal, ruled_at, ruling"
 # Each with an index of its own.
 _NEWEST = {
     which: f"""
-        SELECT {_COLUMNS} FROM incidents WHERE seq < %(before)s {condition} ORDER BY seq DESC LIMIT %(limit)s
+        SELECT {COLUMNS} FROM incidents WHERE seq < %(before)s {condition} ORDER BY seq DESC LIMIT %(limit)s
     """
     for which, condition in {
         "all": "",
@@ -62,16 +65,23 @@ class PostgresIncidents(Room):
     async def record(self, reply_id: ReplyId, thread: ThreadId, asker: Author, incident: Incident) -> None:
         vault, person = self._vault, self._vault.person(asker)
         id_ = vault.blind("incident", reply_id, incident.where, incident.category, incident.action)
-        body = {"asker": asdict(asker), "thread": str(thread), "incident": asdict(incident)}
+        body = bodies.dump({"asker": asdict(asker), "thread": str(thread), "incident": asdict(incident)})
         params = {
             "id": id_,
             "reply": UUID(reply_id),
             "thread": vault.thread(thread),
             "asker": person,
             "action": incident.action,
-            "body": await vault.seal("incidents", "body", person, id_, bodies.dump(body)),
         }
-        self._tx.later(_RECORD, params)
+        for (about,) in await self._tx.fetch(_HOLD_REPLY, params):
+            try:
+                sealed = await vault.reseal("incidents", "body", person, id_, body, like=about)
+            except KeyMissing:
+                raise
+            except Unreadable:
+                logger.warning("what was found in reply %s is not kept: its asker is being forgotten", reply_id)
+                return
+            self._tx.later(_RECORD, params | {"body": sealed})
 
     async def appeal(self, asker: Author, target: ReplyId | ThreadId, *, comment: str = "") -> bool:
         vault, person = self._vault, self._vault.person(asker)
@@ -106,27 +116,29 @@ class PostgresIncidents(Room):
 
     async def _readable(self, row: Row) -> Kept | None:
         try:
-            return await self._kept(row)
+            return await kept(self._vault, row)
         except DAMAGED as error:
             logger.error("incident %s cannot be read and is left out: %s", row[1].hex, type(error).__name__)
             return None
 
-    async def _kept(self, row: Row) -> Kept:
-        seq, id_, reply, asker, thread, created_at, appealed_at, sealed, appeal, ruled_at, ruling = row
-        body = bodies.load(await self._vault.open("incidents", "body", asker, id_, sealed))
-        said = await self._vault.open("incidents", "appeal", asker, id_, appeal) if appeal else b""
-        found = await self._vault.open("incidents", "ruling", asker, id_, ruling) if ruling else b""
-        answer = Ruling(ruled_at, **bodies.load(found)) if ruled_at and found else None
-        return Kept(
-            cursor=seq,
-            at=created_at,
-            reply_id=reply_id(reply),
-            asker=bodies.author(body["asker"]),
-            thread=ThreadId.parse(body["thread"]),
-            incident=_incident(body["incident"]),
-            appeal=Appeal(appealed_at, bodies.decode(said), answer) if appealed_at else None,
-            talk=thread.hex,
-        )
+
+async def kept(vault: Vault, row: Row) -> Kept:
+    """What stands in a row of these COLUMNS. Raises DAMAGED."""
+    seq, id_, reply, asker, thread, created_at, appealed_at, sealed, appeal, ruled_at, ruling = row
+    body = bodies.load(await vault.open("incidents", "body", asker, id_, sealed))
+    said = await vault.open("incidents", "appeal", asker, id_, appeal) if appeal else b""
+    found = await vault.open("incidents", "ruling", asker, id_, ruling) if ruling else b""
+    answer = Ruling(ruled_at, **bodies.load(found)) if ruled_at and found else None
+    return Kept(
+        cursor=seq,
+        at=created_at,
+        reply_id=reply_id(reply),
+        asker=bodies.author(body["asker"]),
+        thread=ThreadId.parse(body["thread"]),
+        incident=_incident(body["incident"]),
+        appeal=Appeal(appealed_at, bodies.decode(said), answer) if appealed_at else None,
+        talk=thread.hex,
+    )
 
 
 async def finds(tx: Transaction, vault: Vault, replies: Sequence[UUID]) -> dict[UUID, tuple[Incident, ...]]:

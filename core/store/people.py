@@ -2,9 +2,8 @@
 # ruff: noqa: S608 - what is put together here are constants of this room
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from uuid import UUID
@@ -12,20 +11,18 @@ from uuid import UUID
 from core import codec
 from core.commands import is_farewell
 from core.errors import LeaseLost, NotStored
-from core.message import Author, Event, Message, Reply
-from core.ports import Claim, Forgotten, Mark, Signal, SignalKind, Vote
-from core.store import messages, ratings, replies, seal, yielding
+from core.message import Author, Event
+from core.ports import Claim, Forgotten, Mark, Signal, SignalKind, Theirs
+from core.store import seal, yielding
 from core.store.audit import PostgresAudit
-from core.store.database import Database, Row, Transaction
+from core.store.database import Database, Transaction
+from core.store.inventory import Inventory
 from core.store.room import NOBODY, Params, token
 from core.store.seal import DataKey, Place
 from core.store.signals import CHANNEL, Hub
 from core.store.vault import DAMAGED, Vault
 
-logger = logging.getLogger(__name__)
-
 _BATCH = 500  # rows, with all that hangs on them: what is locked at once is soon free again
-_PAGE = 200
 _PATIENCE = 1.0  # seconds in which whoever answers them ends that properly,
 _TELLING = 3.0  # or in which they are told that they were forgotten before
 _LOOK = 0.05
@@ -190,19 +187,6 @@ _DROP_KEPT_LATE = f"""
 _DROP_DRAFTS_LATE = f"""
     WITH gone AS (DELETE FROM drafts WHERE {_IS_LEFT_OVER.format(row="drafts")} RETURNING 1) SELECT 1 FROM gone
 """
-_SAID = """
-    SELECT seq, id, body FROM messages
-    WHERE author = %(person)s AND seq > %(after)s AND NOT is_erased ORDER BY seq LIMIT %(limit)s
-"""
-_TOLD = f"""
-    SELECT replies.seq, {replies.COLUMNS} FROM replies
-    WHERE replies.asker = %(person)s AND replies.seq > %(after)s AND replies.body IS NOT NULL
-    ORDER BY replies.seq LIMIT %(limit)s
-"""
-_RATED = """
-    SELECT DISTINCT reply_id FROM votes WHERE author = %(person)s AND reply_id > %(after)s
-    ORDER BY reply_id LIMIT %(limit)s
-"""
 # Dead rows keep their bytes until they are swept. Where somebody else is at it, they do it.
 _SWEEP = "VACUUM (SKIP_LOCKED) keys"
 
@@ -242,8 +226,15 @@ class PostgresPeople:
         await self._database.fetch(_DROP_KEPT_LATE, params | {"signal": signal})
         await self._database.fetch(_DROP_DRAFTS_LATE)
         with suppress(NotStored):
-            await self._database.fetch(_SWEEP)
+            await self.sweep()
         return Forgotten(said, answers, votes)
+
+    async def sweep(self) -> None:
+        """Takes away the bytes of keys that were dropped. Raises NotStored.
+
+        Not of those that somebody may still see who looked before, as a backup does: called again later, it does.
+        """
+        await self._database.fetch(_SWEEP)
 
     async def _shred(self, scope: UUID, sparing: Claim | None, by: str) -> Params:
         """`last`, the id of the last event that came before, and `spared`, those of the events that are answered.
@@ -326,32 +317,5 @@ class PostgresPeople:
             tx.later(_END, params)
             tx.later(_TELL, {"signal": self._hub.payload_for_all(SignalKind.INBOX, "turn")})
 
-    async def everything(self, person: Author) -> AsyncGenerator[Message | Reply | Vote, None]:
-        params: Params = {"person": self._vault.person(person)}
-        async for row in self._pages(_SAID, params, 0):
-            with _readable("message", row[1]):
-                yield await messages.open(self._vault, params["person"], row[1], row[2])
-        async for _, *columns in self._pages(_TOLD, params, 0):
-            with _readable("reply", columns[0]):
-                yield (await replies.read(self._vault, replies.Stored(*columns)))[1]
-        async for (id_,) in self._pages(_RATED, params, NOBODY):
-            async with self._database.transaction(autocommit=True) as tx:
-                votes = await ratings.votes_of(tx, self._vault, params["person"], [id_])
-            for vote in votes.values():
-                yield vote
-
-    async def _pages(self, sql: str, params: Params, after: int | UUID) -> AsyncGenerator[Row, None]:
-        """Page by page, for each statement is bounded; the first column is where the next one begins."""
-        while rows := await self._database.fetch(sql, params | {"after": after, "limit": _PAGE}):
-            for row in rows:
-                yield row
-            after = rows[-1][0]
-
-
-@contextmanager
-def _readable(kind: str, id_: UUID) -> Iterator[None]:
-    """One row that was changed or moved in the database is left out."""
-    try:
-        yield
-    except DAMAGED as error:
-        logger.error("%s %s cannot be read and is left out: %s", kind, id_.hex, type(error).__name__)
+    def everything(self, person: Author) -> AsyncGenerator[Theirs, None]:
+        return Inventory(self._database, self._vault, self._vault.person(person)).everything()

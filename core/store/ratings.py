@@ -60,6 +60,7 @@ def count(reply: ReplyId, casts: Iterable[Cast]) -> Vote:
         reason=reasons[-1] if reasons else "",
         comment="\n".join(cast.comment for cast in ordered if cast.comment),
         model=(live or ordered)[-1].model,
+        at=(live or ordered)[-1].sent_at,
     )
 
 
@@ -144,13 +145,23 @@ async def votes_by_person(tx: Transaction, vault: Vault, replies: Sequence[UUID]
 
 async def votes_of(tx: Transaction, vault: Vault, person: UUID, replies: Sequence[UUID]) -> dict[UUID, Vote]:
     """One person's votes on these replies."""
+    return (await votes_and_lost(tx, vault, person, replies))[0]
+
+
+async def votes_and_lost(
+    tx: Transaction, vault: Vault, person: UUID, replies: Sequence[UUID]
+) -> tuple[dict[UUID, Vote], int]:
+    """The same, and how many of the votes they are folded from can no longer be opened."""
     rows = await tx.fetch(_VOTES_OF, {"replies": list(replies), "author": person}) if replies else []
     by_reply: dict[UUID, list[Cast]] = {}
+    lost = 0
     for reply, *row in rows:
         if cast := await _readable(vault, row):
             by_reply.setdefault(reply, []).append(cast)
+        else:
+            lost += 1
     votes = {reply: _said([count(reply_id(reply), casts)]) for reply, casts in by_reply.items()}
-    return {reply: vote[0] for reply, vote in votes.items() if vote}
+    return {reply: vote[0] for reply, vote in votes.items() if vote}, lost
 
 
 def _said(votes: Iterable[Vote]) -> tuple[Vote, ...]:

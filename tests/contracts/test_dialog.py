@@ -1379,7 +1379,7 @@ async def test_a_guests_thumb_does_not_count(house):
 
 @pytest.mark.parametrize(
     ("trouble", "sentence"),
-    [(Busy(), "busy"), (TooLong(), "too_long"), (RuntimeError("secret words"), "failed")],
+    [(Busy(), "busy"), (RuntimeError("secret words"), "failed")],
 )
 async def test_a_failed_turn_is_never_silence(house, caplog, trouble, sentence):
     house.mind.answers["why?"] = trouble
@@ -1390,12 +1390,22 @@ async def test_a_failed_turn_is_never_silence(house, caplog, trouble, sentence):
     assert type(trouble).__name__ in caplog.text or str(trouble) in caplog.text
 
 
-async def test_what_cannot_be_read_is_told_to_the_person_and_is_no_error_of_the_house(house, caplog):
-    house.mind.answers["why?"] = Malformed("the text holds half of a character pair")
+@pytest.mark.parametrize(
+    ("trouble", "sentence"),
+    [(Malformed("the text holds half of a character pair"), "malformed"), (TooLong("9 tokens more"), "too_long")],
+)
+async def test_what_nobody_could_answer_is_told_to_the_person_and_is_no_failure_of_the_house(
+    house, caplog, trouble, sentence
+):
+    house.mind.answers["why?"] = trouble
     message, reply_id = await house.ask("why?")
-    assert (await house.until(reply_id)).state is State.FAILED
-    await eventually(lambda: house.door.shown.get(message.id) == say("malformed", "en"))
-    assert {record.levelname for record in caplog.records if "half of a character" in record.message} == {"WARNING"}
+    assert (await house.until(reply_id)).state is State.REFUSED
+    await eventually(lambda: house.door.shown.get(message.id) == say(sentence, "en"))
+    assert {record.levelname for record in caplog.records if trouble.detail in record.message} == {"WARNING"}
+    assert await house.store.archive.is_conversation(message.thread), "and they may ask again, without a mention"
+    (order,) = await house.accept(house.command(CommandName.APPEAL, args="it was short"))
+    await house.until(order)
+    assert (await house.reply(order)).text == say("nothing_to_appeal", "en")
 
 
 async def test_a_channel_that_fails_gets_the_answer_later_and_in_order(house):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.message import CommandName
+from core.message import CommandName, Message, Reply
 from core.ports import State
 from core.texts import say
 from tests.contracts.test_dialog import ADA, BOB, GUEST, House, eventually
@@ -18,7 +18,8 @@ async def house(store):
 
 
 async def said(house, person=ADA):
-    return [item.text async for item in house.store.people.everything(person)]
+    kept = [item async for item in house.store.people.everything(person)]
+    return [item.text for item in kept if isinstance(item, Message | Reply)]
 
 
 async def order(house, args="", **where):

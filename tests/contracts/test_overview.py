@@ -424,10 +424,11 @@ async def test_a_hit_opens_the_conversation_that_it_was_found_in(store: Store):
 
 
 async def test_incidents_are_looked_through_by_action(store: Store):
+    reply = await answered(store, message(), "No.")
     for category, action in (("a", "refuse"), ("b", "flag"), ("c", "refuse")):
-        await found_in(store, ReplyId("0" * 32), Incident("question", category, action))
+        await found_in(store, reply, Incident("question", category, action))
     async with store.unit() as unit:
-        assert await unit.incidents.appeal(ANN, ReplyId("0" * 32))
+        assert await unit.incidents.appeal(ANN, reply)
         refused = await unit.incidents.newest(limit=10, action="refuse")
         assert [kept.incident.category for kept in refused] == ["c", "a"]
         assert await unit.incidents.newest(limit=10, action="refuse", before=refused[0].cursor) == refused[1:]
@@ -436,11 +437,12 @@ async def test_incidents_are_looked_through_by_action(store: Store):
 
 
 async def test_an_appeal_is_ruled_on_and_no_longer_open(store: Store):
-    await found_in(store, ReplyId("0" * 32), Incident("question", "a", "refuse"))
+    reply = await answered(store, message(), "No.")
+    await found_in(store, reply, Incident("question", "a", "refuse"))
     async with store.unit() as unit:
         (kept,) = await unit.incidents.newest(limit=10)
         assert not await unit.incidents.rule(kept.cursor, by="root", is_right=True)
-        assert await unit.incidents.appeal(ANN, ReplyId("0" * 32), comment="why?")
+        assert await unit.incidents.appeal(ANN, reply, comment="why?")
         assert [each.cursor for each in await unit.incidents.newest(limit=10, unruled=True)] == [kept.cursor]
     async with store.unit() as unit:
         assert await unit.incidents.rule(kept.cursor, by="root", is_right=False)

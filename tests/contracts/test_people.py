@@ -8,8 +8,23 @@ import pytest
 
 from core.errors import LeaseLost
 from core.message import Author, CommandName, Message, PartId, Reply, ReplyId
-from core.ports import CachedAnswer, Claim, Draft, Forgotten, Incident, State, Store, Vote
-from core.reading import Reading, UnreadFile, Why
+from core.ports import (
+    Awaited,
+    CachedAnswer,
+    Claim,
+    Draft,
+    Forgotten,
+    Incident,
+    Kept,
+    Read,
+    State,
+    Store,
+    Theirs,
+    Thought,
+    TurnFacts,
+    Vote,
+)
+from core.reading import ReadFile, Reading, UnreadFile, Why
 from core.turn import Pending
 from tests.store_moves import (
     ANN,
@@ -37,12 +52,12 @@ KEY = "ab" * 32
 PART = PartId("console", "home", "web", "part")
 
 
-async def everything(store: Store, person: Author = ANN) -> list[Message | Reply | Vote]:
+async def everything(store: Store, person: Author = ANN) -> list[Theirs]:
     return [item async for item in store.people.everything(person)]
 
 
 async def said(store: Store, person: Author = ANN) -> list[str]:
-    return [item.text for item in await everything(store, person) if not isinstance(item, Vote)]
+    return [item.text for item in await everything(store, person) if isinstance(item, Message | Reply)]
 
 
 async def record(store: Store, *votes: object) -> None:
@@ -295,18 +310,67 @@ async def test_a_person_is_given_what_is_theirs_and_nothing_else(store: Store):
     await answered(store, second, "2")
     await record(store, vote(others, 1, comment="no"), vote(theirs, author=BOB))
 
-    *texts, rated = await everything(store)
+    *items, rated = await everything(store)
 
-    assert [(type(item), item.text) for item in texts if not isinstance(item, Vote)] == [
-        (Message, "one"),
-        (Message, "two"),
-        (Reply, "1"),
-        (Reply, "2"),
-    ]
+    assert [type(item) for item in items] == [Message, Message, Reply, TurnFacts, Reply, TurnFacts]
+    texts = [item for item in items if isinstance(item, Message | Reply)]
+    assert [item.text for item in texts] == ["one", "two", "1", "2"]
     assert isinstance(texts[2], Reply)
     assert (texts[2].in_reply_to, texts[2].parts) == (first.id, (PART,))
     assert isinstance(rated, Vote)
     assert (rated.reply_id, rated.score, rated.comment) == (others, 1, "no")
+
+
+async def test_they_are_given_what_was_read_thought_and_asked_with_it_and_when(store: Store):
+    question = message("May I?")
+    reading = Reading(files=(ReadFile("plan.txt", "the plan"),), unread=(UnreadFile("a.png", Why.NOT_TEXT),))
+    await add(store, question)
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    async with store.unit() as unit:
+        await unit.threads.keep_reading(ROOM, question.id, reading)
+        await unit.asks.keep(taken.reply_id, ROOM, ANN, Pending("post", {"to": "Eve"}), lifetime=DAY)
+    await finish(store, taken, delivery, "Shall I?", State.ASKED, reasoning="hm")
+    cast = vote(taken.reply_id, 2)
+    await record(store, cast)
+
+    said_, read, told_, turn, thought, rated, asked = await everything(store)
+
+    assert (said_, read) == (question, Read(question.id, reading))
+    assert isinstance(told_, Reply)
+    assert isinstance(turn, TurnFacts)
+    assert (turn.reply_id, turn.state) == (told_.id, State.ASKED)
+    assert turn.received_at is not None
+    assert turn.finished_at is not None
+    assert turn.received_at <= turn.finished_at
+    assert thought == Thought(told_.id, "hm")
+    assert isinstance(rated, Vote)
+    assert rated.at == cast.sent_at
+    assert isinstance(asked, Awaited)
+    assert (asked.reply_id, asked.call, asked.is_taken) == (told_.id, Pending("post", {"to": "Eve"}), False)
+    assert asked.until > question.sent_at
+
+
+async def test_they_are_given_what_moderation_found_and_what_they_said_to_it(store: Store):
+    refused = await answered(store, message("a moon bet"), "no", State.REFUSED)
+    others = await answered(store, message("Bob's", author=BOB), "no", State.REFUSED)
+    async with store.unit() as unit:
+        for reply, asker in ((refused, ANN), (others, BOB)):
+            await unit.incidents.record(reply, ROOM, asker, Incident("question", "games", "refuse", excerpt="moon bet"))
+    async with store.unit() as unit:
+        assert await unit.incidents.appeal(ANN, refused, comment="it is a song")
+    async with store.unit() as unit:
+        (kept,) = await unit.incidents.newest(limit=9, appealed=True)
+        assert await unit.incidents.rule(kept.cursor, by="olga", is_right=True)
+
+    found = [item for item in await everything(store) if isinstance(item, Kept)]
+
+    assert [(item.reply_id, item.incident.excerpt) for item in found] == [(refused, "moon bet")]
+    appeal = found[0].appeal
+    assert appeal is not None
+    assert appeal.comment == "it is a song"
+    assert appeal.ruling is not None
+    assert appeal.ruling.is_right
 
 
 async def test_what_was_erased_is_not_given(store: Store):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core.errors import LeaseLost, NotFound
+from core.errors import LeaseLost, NotFound, NotStored
 from core.extras import Placed
 from core.message import (
     Ask,
@@ -1029,6 +1029,18 @@ async def test_a_regenerated_reply_answers_the_first_question(store: Store):
     assert (newest.id, newest.text, newest.replaces) == (third, "newer", second)
 
 
+async def test_an_answer_in_place_of_one_that_is_gone_is_not_begun(store: Store):
+    first = await answered(store, message("one"), "old")
+    await add(store, command(CommandName.REGENERATE, author=BOB, args=first))
+    taken = await claim(store)
+    await store.people.forget(ANN)
+    with pytest.raises(NotStored):
+        await begin(store, taken, asker=ANN, in_reply_to="one", replaces=first)
+    async with store.unit() as unit:
+        assert await unit.replies.get(taken.reply_id) is None
+        await unit.inbox.release(taken, timedelta(0))
+
+
 async def test_an_answer_is_replaced_meanwhile_until_the_new_one_is_delivered(store: Store):
     first = await answered(store, message("one"), "old")
     clicks = [command(CommandName.REGENERATE, author=who, args=first) for who in (ANN, ANN, BOB)]
@@ -1776,6 +1788,16 @@ async def test_a_thread_in_which_nobody_was_let_in_is_none(store: Store, source,
     assert await store.archive.is_conversation(ROOM) is is_conversation
 
 
+async def test_a_thread_whose_only_question_could_be_answered_by_nobody_is_a_conversation(store: Store):
+    await add(store, message())
+    only = await claim(store)
+    delivery = await begin(store, only, source=Source.HOUSE)
+    async with store.unit() as unit:
+        await unit.meter.count(only, ANN, ROOM)  # its asker was let in
+    await finish(store, only, delivery, state=State.REFUSED)
+    assert await store.archive.is_conversation(ROOM)
+
+
 async def test_who_joins_a_thread_does_not_own_it(store: Store):
     await add(store, command(CommandName.HELP))
     await add(store, message("mine", author=BOB))
@@ -1896,33 +1918,46 @@ async def appeal(store: Store, target: ReplyId | ThreadId, comment: str = "", *,
 
 
 async def test_what_moderation_found_comes_back_as_it_was_newest_first(store: Store):
-    await note(store, UNKNOWN, REFUSED)
-    await note(store, UNKNOWN, FLAGGED, thread=ATTIC, by=BOB)
+    mine, theirs = await answered(store, message()), await answered(store, message(thread=ATTIC, author=BOB))
+    await note(store, mine, REFUSED)
+    await note(store, theirs, FLAGGED, thread=ATTIC, by=BOB)
     newest, oldest = await noted(store)
-    assert (oldest.reply_id, oldest.asker, oldest.thread, oldest.incident) == (UNKNOWN, ANN, ROOM, REFUSED)
+    assert (oldest.reply_id, oldest.asker, oldest.thread, oldest.incident) == (mine, ANN, ROOM, REFUSED)
     assert (newest.asker, newest.thread, newest.incident, newest.appeal) == (BOB, ATTIC, FLAGGED, None)
     assert await noted(store, limit=1) == (newest,)
     assert await noted(store, before=newest.cursor) == (oldest,)
 
 
 async def test_another_try_of_a_turn_finds_the_same_once(store: Store):
+    reply = await answered(store, message())
     for _ in range(2):
-        await note(store, UNKNOWN, REFUSED)
+        await note(store, reply, REFUSED)
     assert len(await noted(store)) == 1
 
 
-async def test_who_was_refused_may_say_that_it_was_wrong(store: Store):
+async def test_nothing_is_found_in_a_reply_that_is_not_there_or_not_theirs(store: Store):
+    reply = await answered(store, message())
     await note(store, UNKNOWN, REFUSED)
-    await note(store, UNKNOWN, FLAGGED)
-    assert await appeal(store, UNKNOWN, WEIRD)
-    assert await appeal(store, UNKNOWN)
+    await note(store, reply, REFUSED, by=BOB)
+    assert await noted(store) == ()
+    await store.people.forget(ANN)
+    await note(store, reply, REFUSED)
+    assert await noted(store) == ()
+
+
+async def test_who_was_refused_may_say_that_it_was_wrong(store: Store):
+    reply = await answered(store, message())
+    await note(store, reply, REFUSED)
+    await note(store, reply, FLAGGED)
+    assert await appeal(store, reply, WEIRD)
+    assert await appeal(store, reply)
     (appealed,) = await noted(store, appealed=True)
     assert appealed.incident == REFUSED
     assert appealed.appeal.comment == WEIRD
 
 
 async def test_an_appeal_in_a_thread_is_about_the_newest_refusal_there(store: Store):
-    first, second, elsewhere = ReplyId("1" * 32), ReplyId("2" * 32), ReplyId("3" * 32)
+    first, second, elsewhere = [await answered(store, message(thread=place)) for place in (ROOM, ROOM, ATTIC)]
     await note(store, first, REFUSED)
     await note(store, second, REFUSED)
     await note(store, elsewhere, REFUSED, thread=ATTIC)
@@ -1949,9 +1984,10 @@ async def test_words_that_were_changed_or_erased_are_kept_with_no_finding(store:
 
 
 async def test_nobody_appeals_for_another_or_against_nothing(store: Store):
-    await note(store, UNKNOWN, REFUSED)
-    await note(store, ReplyId("1" * 32), FLAGGED, thread=ATTIC)
-    assert not await appeal(store, UNKNOWN, by=BOB)
+    refused, flagged = await answered(store, message()), await answered(store, message(thread=ATTIC))
+    await note(store, refused, REFUSED)
+    await note(store, flagged, FLAGGED, thread=ATTIC)
+    assert not await appeal(store, refused, by=BOB)
     assert not await appeal(store, ROOM, by=BOB)
     assert not await appeal(store, ATTIC)
     assert not await appeal(store, ReplyId("2" * 32))

@@ -35,6 +35,7 @@ from core.message import (
 )
 from core.ports import (
     Appeal,
+    Awaited,
     Backlog,
     CachedAnswer,
     Claim,
@@ -51,6 +52,7 @@ from core.ports import (
     Lifted,
     Mark,
     Neighbourhood,
+    Read,
     Receipt,
     Recorded,
     Ruling,
@@ -59,6 +61,8 @@ from core.ports import (
     SignalKind,
     Standing,
     State,
+    Theirs,
+    Thought,
     ThreadFacts,
     ThreadSummary,
     TurnFacts,
@@ -582,6 +586,8 @@ class MemoryReplies(Room):
         with suppress(LeaseLost):
             self._unit.inbox.held(claim)
             earlier = self._tables.replies.get(reply.replaces) if reply.replaces else None
+            if reply.replaces and earlier is None:
+                raise NotStored("(what it replaces is gone)")
             question = earlier.question if earlier else reply_id(reply.thread.adapter, reply.in_reply_to)
             event = claim.event
             assert not isinstance(event, Feedback)
@@ -652,7 +658,8 @@ def count(casts: Iterable[tuple[ReplyId, Feedback, str]]) -> Vote | None:
     if counts is None and not reasons and not comment:
         return None
     reply, newest, model = ordered[-1]
-    return Vote(reply, newest.author, counts.score if counts else None, reasons[-1] if reasons else "", comment, model)
+    score, at = counts.score if counts else None, (counts or newest).sent_at
+    return Vote(reply, newest.author, score, reasons[-1] if reasons else "", comment, model, at)
 
 
 def ended(vote: Feedback, later: Sequence[Feedback]) -> bool:
@@ -831,7 +838,9 @@ def _kept_at(place: Shelved) -> datetime:
 
 class MemoryIncidents(Room):
     async def record(self, reply_id: ReplyId, thread: ThreadId, asker: Author, incident: Incident) -> None:
-        kept = self._tables.incidents
+        kept, row = self._tables.incidents, self._tables.replies.get(reply_id)
+        if row is None or not row.reply.asker.is_same_person(asker):
+            return
         key = (reply_id, incident.where, incident.category, incident.action)
         kept.setdefault(key, Kept(len(kept) + 1, now(), reply_id, asker, thread, incident, talk=name_of(thread)))
 
@@ -1154,7 +1163,11 @@ class MemoryArchive:
         )
         return is_asked or any(
             row.reply.thread == thread
-            and (tables.turns[row.reply.id].state is not State.REFUSED or row.reply.source is not Source.HOUSE)
+            and (
+                tables.turns[row.reply.id].state is not State.REFUSED
+                or row.reply.source is not Source.HOUSE
+                or row.reply.id in tables.counted
+            )
             for row in tables.replies.values()
             if row.reply.id in tables.turns
         )
@@ -1309,20 +1322,32 @@ class MemoryPeople:
             tables.lifted[person.key] = replace(lifted, person=None)
         return Forgotten(len(said), len(told), len(cast))
 
-    async def everything(self, person: Author) -> AsyncGenerator[Message | Reply | Vote, None]:
+    async def everything(self, person: Author) -> AsyncGenerator[Theirs, None]:
         self._store.must_be_up()
         tables = self._store.tables
         said = (row for row in tables.messages.values() if row.message.author.is_same_person(person))
         for row in sorted(said, key=lambda row: row.seq):
             if not row.is_erased:
                 yield row.message
+                if row.reading:
+                    yield Read(row.message.id, row.reading)
         told = (row for row in tables.replies.values() if row.reply.asker.is_same_person(person) and row.is_saved)
         for answer in sorted(told, key=lambda row: row.seq):
             parts = tuple(part for part, owner in tables.parts.items() if owner == answer.reply.id)
             yield replace(answer.reply, parts=parts)
+            if turn := tables.turns.get(answer.reply.id):
+                yield turn
+            if answer.reasoning:
+                yield Thought(answer.reply.id, answer.reasoning)
         for reply in sorted({vote[0] for vote in tables.votes.values()}):
             if vote := votes_of(tables, reply, person.key):
                 yield vote
+        for kept in sorted(tables.incidents.values(), key=lambda kept: kept.cursor):
+            if kept.asker.is_same_person(person):
+                yield kept
+        for id_, ask in tables.asks.items():
+            if ask.asker == person.key:
+                yield Awaited(id_, ask.call, ask.expires_at, ask.taken_by is not None)
 
 
 class MemoryHeld:

@@ -11,11 +11,14 @@ from typer.testing import CliRunner, Result
 from bot.__main__ import app
 from bot.texts import say, speak
 from core.errors import NotStored
-from core.message import Author
+from core.message import Author, Utterance
+from core.ports import Incident, State
+from core.reading import ReadFile, Reading
 from core.store import Keys, PostgresStore
 from core.store.people import PostgresPeople
+from core.turn import Pending
 from tests.postgres import database_url
-from tests.store_moves import ANN, BOB, answered, message, vote
+from tests.store_moves import ANN, BOB, LEASE, ROOM, add, answered, begin, claim, finish, message, vote
 
 __all__ = ["database_url"]
 
@@ -30,6 +33,7 @@ async def _live(url: str) -> None:
     await answered(store, message("Bob's", author=BOB), "for Bob")
     async with store.unit() as unit:
         await unit.ratings.record(vote(reply, 1, comment="no"))
+        await unit.meter.spend(ANN, ROOM, 24)
     await store.stop()
 
 
@@ -57,8 +61,75 @@ def test_a_person_is_given_their_data_as_json(parley: Parley):
     assert [(told["text"], told["in_reply_to"]) for told in theirs["answers"]] == [
         ("for Ann", theirs["messages"][0]["id"])
     ]
-    assert theirs["ratings"] == [{"answer": theirs["answers"][0]["id"], "score": 1, "reason": "", "comment": "no"}]
+    (told,), (rated,) = theirs["answers"], theirs["ratings"]
+    assert told["asked_at"] <= told["answered_at"] <= rated.pop("at") <= theirs["exported_at"]
+    assert rated == {"answer": told["id"], "score": 1, "reason": "", "comment": "no"}
+    assert theirs["limits"] == {"questions_today": 0, "tokens_today": 24, "lifted_until": None}
+    assert (theirs["moderation"], theirs["calls"], theirs["left_out"]) == ([], [], 0)
     assert "Bob" not in shown.stdout
+
+
+async def _more(url: str) -> None:
+    """A file of Ann's, a refusal with her appeal and what an operator found of it, a call, and a limit lifted."""
+    store = PostgresStore(url, Keys.parse(OLD))
+    await store.start()
+    question = message("May I?")
+    await add(store, question)
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    earlier = Utterance("user", "Bob's words", name="Bob")
+    async with store.unit() as unit:
+        await unit.threads.keep_reading(ROOM, question.id, Reading((earlier,), (ReadFile("plan.txt", "the plan"),)))
+        await unit.asks.keep(taken.reply_id, ROOM, ANN, Pending("post", {"to": "Eve"}), lifetime=LEASE)
+    await finish(store, taken, delivery, "Shall I?", State.ASKED, reasoning="hm")
+    async with store.unit() as unit:
+        for where, words in (("question", "my words"), ("answer", "held back")):
+            await unit.incidents.record(
+                taken.reply_id, ROOM, ANN, Incident(where, where, "refuse", rules=("rule",), excerpt=words)
+            )
+    async with store.unit() as unit:
+        await unit.incidents.appeal(ANN, taken.reply_id, comment="it is a song")
+    async with store.unit() as unit:
+        (kept,) = await unit.incidents.newest(limit=9, appealed=True)
+        await unit.incidents.rule(kept.cursor, by="olga", is_right=True, note="olga's note")
+    await store.quotas.lift(ANN, by="olga")
+    await store.stop()
+
+
+def test_a_person_is_given_all_that_is_theirs_and_no_operators_or_others_words(parley: Parley, database_url: str):
+    asyncio.run(_more(database_url))
+    shown = parley("export", "--user", ANN.key)
+    theirs = json.loads(shown.stdout)
+    assert theirs["messages"][1]["files"] == [{"name": "plan.txt", "text": "the plan"}]
+    assert (theirs["answers"][1]["thoughts"], theirs["answers"][1]["state"]) == ("hm", "asked")
+    (call,) = theirs["calls"]
+    assert (call["plugin"], call["arguments"], call["was_confirmed"]) == ("post", {"to": "Eve"}, False)
+    assert [(found["where"], found["excerpt"]) for found in theirs["moderation"]] == [
+        ("question", "my words"),
+        ("answer", ""),
+    ]
+    appeal = theirs["moderation"][1]["appeal"]
+    assert appeal["comment"] == "it is a song"
+    assert appeal["ruling"]["is_right"] is True
+    assert theirs["limits"]["lifted_until"] > theirs["exported_at"]
+    for word in ("olga", "held back", "Bob", "rule.yaml"):
+        assert word not in shown.stdout
+
+
+async def _damage(url: str) -> None:
+    store = PostgresStore(url, Keys.parse(OLD))
+    await store.start()
+    for table in ("messages", "replies", "votes"):
+        await store._database.fetch(f"UPDATE {table} SET body = substr(body, 1, length(body) - 1)")
+    await store.stop()
+
+
+def test_what_no_longer_opens_is_counted(parley: Parley, database_url: str):
+    asyncio.run(_damage(database_url))
+    shown = parley("export", "--user", ANN.key)
+    theirs = json.loads(shown.stdout)
+    assert (theirs["messages"], theirs["answers"], theirs["ratings"], theirs["left_out"]) == ([], [], [], 3)
+    assert say("export_left_out", count=3) in shown.stderr
 
 
 def test_a_person_is_forgotten_once_that_is_meant(parley: Parley):

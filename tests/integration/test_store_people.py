@@ -7,9 +7,9 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from core.errors import LeaseLost, Unreadable
-from core.message import Author, CommandName, PartId
-from core.ports import CachedAnswer, Claim, Draft, Incident, Mark, State
+from core.errors import LeaseLost, NotStored, Unreadable
+from core.message import Author, CommandName, PartId, Reply
+from core.ports import CachedAnswer, Claim, Draft, Incident, LeftOut, Mark, State
 from core.reading import ReadFile, Reading
 from core.store import Keys, PostgresStore, postgres, seal
 from core.store.database import conninfo
@@ -273,7 +273,7 @@ async def test_a_forgetting_that_broke_off_goes_on(open_store: OpenStore, databa
         with pytest.raises(asyncio.CancelledError):
             await store.people.forget(ANN)
     assert rows(database_url, "SELECT count(*) FROM messages") == [(5,)]
-    assert [item async for item in store.people.everything(ANN)] == []
+    assert [item async for item in store.people.everything(ANN)] == [LeftOut(count=10)]
     await add(store, message("new"))
     assert (await store.people.forget(ANN)).messages == 6
     assert rows(database_url, "SELECT count(*) FROM messages") == [(0,)]
@@ -444,6 +444,83 @@ async def test_a_turn_that_ends_meanwhile_and_calls_the_next_goes_first(
         called = await asyncio.to_thread(ending.execute, "UPDATE inbox SET aside = NULL WHERE aside = 1")
         assert called.rowcount == 1
     assert (await forgetting).messages == 9
+
+
+# ------------------------------------------------------------------------------- what moderation finds meanwhile
+
+
+async def test_what_is_found_after_they_were_forgotten_is_not_kept_and_makes_no_key(
+    open_store: OpenStore, database_url: str
+):
+    store = await open_store(KEYS)
+    await add(store, message("canary"))
+    running = await claim(store)
+    await begin(store, running)
+    await store.people.forget(ANN)
+    async with store.unit() as unit:
+        found = Incident("question", "c", "refuse", excerpt="canary")
+        await unit.incidents.record(running.reply_id, ROOM, ANN, found)
+    assert await kept_of(store, database_url) == []
+    assert rows(database_url, f"SELECT FROM keys WHERE scope = '{store._vault.person(ANN)}'") == []
+
+
+async def test_what_is_found_while_they_are_forgotten_goes_with_the_rest(
+    open_store: OpenStore, database_url: str, monkeypatch
+):
+    """It is committed only once the batch that takes its reply has begun."""
+    store = await open_store(KEYS)
+    await add(store, message("canary"))
+    running = await claim(store)
+    await begin(store, running)
+    async with store.unit() as unit:
+        found = Incident("question", "c", "refuse", excerpt="canary")
+        await unit.incidents.record(running.reply_id, ROOM, ANN, found)
+        forgetting = asyncio.create_task(store.people.forget(ANN))
+        await until_somebody_waits(database_url)
+    await forgetting
+    assert await kept_of(store, database_url) == []
+
+
+async def test_an_answer_that_somebody_else_has_written_again_makes_no_key_after_the_forgetting(
+    open_store: OpenStore, database_url: str
+):
+    """The whole forgetting happens between the look at what is to be written again and its beginning."""
+    store = await open_store(KEYS)
+    hers = await answered(store, message("canary"))
+    await add(store, command(CommandName.REGENERATE, author=BOB, args=hers))
+    running = await claim(store)
+    async with store.unit() as unit:
+        assert await unit.replies.question(hers)
+        await store.people.forget(ANN)
+        again = Reply(id=running.reply_id, thread=ROOM, asker=ANN, in_reply_to="canary", replaces=hers)
+        with pytest.raises(NotStored):
+            await unit.replies.open(running, again)
+    assert await kept_of(store, database_url) == []
+    assert rows(database_url, f"SELECT FROM keys WHERE scope = '{store._vault.person(ANN)}'") == []
+
+
+# ------------------------------------------------------------------------------------------ what the database keeps
+
+
+def swept(url: str) -> str:
+    """What a sweep finds to do among the keys."""
+    heard: list[str] = []
+    with psycopg.connect(conninfo(url), autocommit=True) as connection:
+        connection.add_notice_handler(lambda notice: heard.append(notice.message_primary or ""))
+        connection.execute("VACUUM (VERBOSE, PROCESS_TOAST false) keys")
+    return "\n".join(heard)
+
+
+async def test_a_key_that_a_backup_still_sees_is_swept_up_in_the_next_round(open_store: OpenStore, database_url: str):
+    store = await open_store(KEYS)
+    await answered(store, message("canary"))
+    with psycopg.connect(conninfo(database_url)) as backup:
+        backup.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        backup.execute("SELECT FROM keys")
+        await store.people.forget(ANN)
+        assert "1 are dead but not yet removable" in swept(database_url)
+    await store.purge(LEASE)
+    assert "tuples: 0 removed, " in swept(database_url)
 
 
 # --------------------------------------------------------------------------------------- whoever edits meanwhile

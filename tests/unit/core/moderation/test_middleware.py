@@ -18,6 +18,7 @@ from core.message import (
     Image,
     Reasoning,
     Replace,
+    Reply,
     ReplyId,
     Screened,
     Source,
@@ -36,7 +37,7 @@ from core.ports import Kept, State
 from core.reading import ReadFile, Reading
 from core.turn import Answer, Chunks, Turn
 from tests.fakes.metrics import Numbers
-from tests.fakes.store import MemoryStore
+from tests.fakes.store import MemoryStore, ReplyRow
 from tests.store_moves import ROOM, add, message
 
 FILE = """
@@ -109,6 +110,10 @@ class Stage:
     async def run(
         self, turn: Turn, answer: Answer, judge: Judge | None = None, *, fails_open: bool = False
     ) -> list[Chunk]:
+        asked = turn.message
+        reply = Reply(id=turn.reply_id, thread=asked.thread, asker=asked.author, in_reply_to=asked.id)
+        row = ReplyRow(1, reply, turn.reply_id, asked.return_address, asked.visibility)
+        self.store.tables.replies[reply.id] = row  # it was begun
         return [chunk async for chunk in self.moderation(judge, fails_open=fails_open)(turn, answer)]
 
     async def kept(self) -> list[Kept]:
