@@ -30,6 +30,7 @@ from bot.people import operator
 from bot.texts import say
 from core.errors import Misconfigured, NotStored, Unreadable
 from core.store import Keys, PostgresStore, backup, schema
+from core.store.embedded import is_there
 
 _FORMAT = 1
 _DUMP, _MANIFEST = "database.dump", "manifest.json"
@@ -42,6 +43,7 @@ _MANIFEST_BYTES = 2**20
 
 async def back_up(config: Config, screen: Console, file: Path) -> str:
     """Writes all that the database holds at this moment, while it is used, and says so. Raises ParleyError."""
+    _must_be_configured(config)
     keys = load_keys(config)
     with _writing(file) as out:
         async with AsyncExitStack() as stack:
@@ -124,6 +126,7 @@ async def write_forgotten(config: Config, screen: Console, file: Path) -> str:
 
     Whom a list of the same house has already stays on it; a file that is none is left alone.
     """
+    _must_be_configured(config)
     keys = load_keys(config)
     async with AsyncExitStack() as stack:
         url = await database_url(config, screen.print, stack)
@@ -141,18 +144,28 @@ async def write_forgotten(config: Config, screen: Console, file: Path) -> str:
     return say("forgotten_written", file=file, count=len(people))
 
 
+def _must_be_configured(config: Config) -> None:
+    """A job that was not given the service's environment is to fail, and not to begin a house of its own."""
+    if config.secrets.database_url is None and not is_there(config.data_dir / "pg"):
+        raise Misconfigured(say("backup_nowhere", folder=config.data_dir))
+    if not config.secrets.keys and not os.path.exists(config.data_dir / "keys"):
+        raise Misconfigured(say("backup_no_keys"))
+
+
 # ------------------------------------------------------------------------------------------------------------ restoring
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """How to restore: `forgotten` names those to be forgotten again, `replaces` whatever is there by now, and
-    `is_whole` opens every sealed value and not some of each kind."""
+    `is_whole` opens every sealed value and not some of each kind. Where what is replaced can't say who was forgotten
+    and there is no list either, `goes_without` goes on all the same."""
 
     file: Path
     forgotten: Path | None = None
     replaces: bool = False
     is_whole: bool = False
+    goes_without: bool = False
 
 
 async def restore(config: Config, screen: Console, wanted: Wanted) -> list[str]:
@@ -176,10 +189,11 @@ async def restore(config: Config, screen: Console, wanted: Wanted) -> list[str]:
             if not await stack.enter_async_context(backup.alone(url)):
                 raise Misconfigured(say("restore_in_use"))
             await _must_be_free(url, wanted)
-            if wanted.replaces:
-                again = _merged(again, await _forgotten_here(url, keys, index))
+            here = await _forgotten_here(url, keys, index) if wanted.replaces else {}
+            doubts = _doubts(wanted) if here is None else []
+            again = _merged(again, here or {})
             async with backup.set_aside(url):
-                return await _bring_back(url, keys, tool, source, manifest, again, wanted, screen)
+                return [*await _bring_back(url, keys, tool, source, manifest, again, wanted, screen), *doubts]
 
 
 async def _bring_back(
@@ -323,13 +337,29 @@ def _listed(file: Path | None, keys: Keys, index: bytes) -> dict[UUID, datetime]
     return people
 
 
-async def _forgotten_here(url: str, keys: Keys, index: bytes) -> Mapping[UUID, datetime]:
-    """By the log of the database that is replaced, where it is of the same house."""
+async def _forgotten_here(url: str, keys: Keys, index: bytes) -> Mapping[UUID, datetime] | None:
+    """By the log of the database that is replaced; None where that is not whole, or is another house's."""
     with suppress(NotStored, Unreadable):
+        if not await backup.is_house(url):
+            return {}
         here = await backup.index_key(url)
-        if here and hmac.compare_digest(backup.mac(keys, here, b""), backup.mac(keys, index, b"")):
-            return await backup.forgettings(url)
-    return {}
+        if not here:  # brought up, and never used
+            return {} if await backup.has_no_log(url) else None
+        if not hmac.compare_digest(backup.mac(keys, here, b""), backup.mac(keys, index, b"")):
+            return None
+        async with _store(url, keys) as store:
+            is_whole = (await store.audit.verify()).broken is None
+        return await backup.forgettings(url) if is_whole else None
+    return None
+
+
+def _doubts(wanted: Wanted) -> list[str]:
+    """What to say besides where nobody knows who was forgotten since; raises Misconfigured where that is not meant."""
+    if wanted.forgotten is not None:
+        return [say("restore_list_alone")]
+    if not wanted.goes_without:
+        raise Misconfigured(say("restore_who_unknown"))
+    return [say("restore_nobody_known")]
 
 
 def _merged(one: Mapping[UUID, datetime], other: Mapping[UUID, datetime]) -> dict[UUID, datetime]:

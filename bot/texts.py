@@ -758,6 +758,17 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "nobody reaches them but on this machine: set admin.url to the https address that people use (docs/admin.md)",
         "只有在本机才能打开：请把 admin.url 设为人们使用的 https 地址（docs/admin.md）",
     ),
+    "check_admin_plain": (
+        "{host} is reached from other machines, neither over TLS nor through a proxy that is believed: over plain HTTP "
+        "/admin is refused, cookies go over open lines, and whoever signs in wrongly slows down every operator. Name "
+        "the networks of the proxy that speaks HTTPS (server.trusted_proxies, as a variable "
+        'PARLEY_SERVER__TRUSTED_PROXIES=["10.0.0.0/24"]) and the address that people use (admin.url), or set '
+        "server.tls, or take the pages away (admin.enabled: false).",
+        "其他机器可以访问 {host}，但既没有 TLS，也没有可信的代理：明文 HTTP 下 /admin 会被拒绝，Cookie 会以明文传输，"
+        "任何人登录失败都会拖慢所有操作员的登录。请写明提供 HTTPS 的代理所在网络（server.trusted_proxies，环境变量为 "
+        'PARLEY_SERVER__TRUSTED_PROXIES=["10.0.0.0/24"]）和人们使用的地址（admin.url），或设置 server.tls，'
+        "或关闭这些页面（admin.enabled: false）。",
+    ),
     "check_limits": ("limits", "用量限制"),
     "check_limits_slots": (
         "one person may have {count} answers written at once (limits.person.concurrency), and {slots} is all there is "
@@ -860,12 +871,28 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "Nothing was kept of {person}. Is the name right? A person is named as ADAPTER:WORKSPACE:ID.",
         "没有 {person} 的任何记录。请检查标识是否正确，格式为 ADAPTER:WORKSPACE:ID。",
     ),
+    "export_left_out": (
+        "Left out, as it can no longer be opened: {count}. The lines above say what.",
+        "有 {count} 项已无法打开，未包含在内；上面的日志说明了是哪些。",
+    ),
     "exported": (
         "{messages} messages, {answers} answers and {ratings} ratings of {person}.",
         "{person} 的 {messages} 条消息、{answers} 条回答和 {ratings} 个评价。",
     ),
     "backup_exists": ("{file} is there already, and is left as it is.", "{file} 已存在，未作改动。"),
     "backup_nothing": ("The database is empty: there is nothing to back up.", "数据库是空的，没有可备份的内容。"),
+    "backup_nowhere": (
+        "DATABASE_URL is not set, and there is no embedded database in {folder}: nothing is there to take, and nothing "
+        "was made. Give this command the environment and the folder that the service has; docs/operating.md, "
+        "“Back up”, shows a job that does.",
+        "没有设置 DATABASE_URL，{folder} 中也没有内置数据库：没有可读取的内容，也没有创建任何东西。"
+        "请为此命令提供与服务相同的环境变量和目录；docs/operating.zh.md 的“备份”一节有任务示例。",
+    ),
+    "backup_no_keys": (
+        "PARLEY_KEYS is not set, and there is no development key: without the keys that the service has nothing can be "
+        "read, and none was made.",
+        "没有设置 PARLEY_KEYS，也没有开发密钥：没有服务所用的密钥就无法读取任何内容；没有创建新密钥。",
+    ),
     "backup_elsewhere": (
         "In this database Parley's tables are in the schema {schema}, and backups know `public` alone: use pg_dump, or "
         "a database whose search_path begins with public.",
@@ -953,6 +980,26 @@ _TEXTS: dict[str, tuple[str, str]] = {
     "restore_no_list": (
         "{file} is no list that `parley forgotten` of this house has written.",
         "{file} 不是本系统的 `parley forgotten` 写出的名单。",
+    ),
+    "restore_who_unknown": (
+        "Nobody knows who was forgotten since the backup: the audit log of the database that is replaced can't be "
+        "read, is not as it was written, or is another house's. Nothing was changed. Name the list that `parley "
+        "forgotten` wrote with --forgotten. Without one, --without-list goes on: whoever was forgotten since can be "
+        "read again then.",
+        "无法得知备份之后删除过哪些人：将被取代的数据库的审计日志无法读取、已被改动，或属于另一个系统。未作任何改动。"
+        "请用 --forgotten 指定 `parley forgotten` 写出的名单。没有名单时可用 --without-list 继续："
+        "此后被删除的人员的内容将重新可读。",
+    ),
+    "restore_list_alone": (
+        "Mind that the audit log of the database that was replaced could not be believed: only those on the list were "
+        "forgotten again. Whoever was forgotten after it was written can be read again.",
+        "请注意：被取代的数据库的审计日志不可信，只重新删除了名单上的人员。名单写出之后被删除的人员的内容现在重新可读。",
+    ),
+    "restore_nobody_known": (
+        "Mind that nobody was forgotten again, as nobody knows who was forgotten since the backup: they can be read "
+        "again. Forget whom you know of, with `parley forget`.",
+        "请注意：没有重新删除任何人，因为无法得知备份之后删除过哪些人；他们的内容现在重新可读。"
+        "请用 `parley forget` 删除您知道的人员。",
     ),
     "restore_rows": (
         "After loading, the tables do not have the rows that the backup names. Nothing was changed; take another copy "

@@ -66,6 +66,8 @@ _SETTLE = (
     SELECT reply_id, id, adapter, thread FROM inbox WHERE status = 0 AND lane = 'turn' ON CONFLICT (reply_id) DO NOTHING
     """,
     "UPDATE inbox SET aside = NULL WHERE aside IS NOT NULL",
+    # A yes may have come since: what it was said to is done once at most. What was given to one is known by that.
+    "DELETE FROM asks WHERE taken_by IS NULL",
     # Whoever has signed out since is not to be let in again.
     "DELETE FROM admin_sessions",
 )
@@ -76,6 +78,13 @@ _WAITING = """
     )
 """
 _FORGETTINGS = "SELECT person, max(at) FROM audit WHERE action = 'forget' AND person IS NOT NULL GROUP BY person"
+# Whatever is damaged, one of these is left of a house.
+_IS_HOUSE = """
+    SELECT EXISTS (
+        SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace
+            AND relname IN ('alembic_version', 'audit', 'house', 'keys', 'messages')
+    )
+"""
 _HAS_AUDIT = "SELECT to_regclass('public.audit') IS NOT NULL"
 
 
@@ -192,6 +201,12 @@ async def has_anything(url: str) -> bool:
         return bool((await _rows(connection, _HAS_ANYTHING))[0][0])
 
 
+async def is_house(url: str) -> bool:
+    """Whether what it holds is Parley's, whole or not."""
+    async with _connected(url, "parley restore") as connection:
+        return bool((await _rows(connection, _IS_HOUSE))[0][0])
+
+
 async def users(url: str) -> int:
     """How many connections of Parley it has besides this one."""
     async with _connected(url, "parley restore") as connection:
@@ -208,6 +223,12 @@ async def extensions(url: str) -> list[str]:
     """Those in the schema of ours, by name."""
     async with _connected(url, "parley restore") as connection:
         return [name for (name,) in await _rows(connection, _EXTENSIONS)]
+
+
+async def has_no_log(url: str) -> bool:
+    """Whether its audit log is there, and not a line in it. Raises NotStored where it is not."""
+    async with _connected(url, "parley restore") as connection:
+        return not (await _rows(connection, "SELECT EXISTS (SELECT FROM public.audit)"))[0][0]
 
 
 @asynccontextmanager

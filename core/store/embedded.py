@@ -57,6 +57,11 @@ class Embedded:
                 _pg_ctl(self.data, "stop", "--mode=fast")
 
 
+def is_there(data_dir: Path) -> bool:
+    """Whether a cluster was made there; False also where this account may not look."""
+    return os.path.exists(data_dir.expanduser() / "PG_VERSION")  # which, unlike Path's, never raises
+
+
 def start(data_dir: Path) -> Embedded:
     """Makes the cluster where there is none and starts its server where it is not running.
 

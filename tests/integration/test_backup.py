@@ -29,12 +29,30 @@ from bot.__main__ import app
 from bot.config import load
 from bot.texts import say, speak
 from core.errors import Misconfigured
+from core.message import Command, CommandName, ReplyId
+from core.ports import Claim, Confirmed, State
 from core.store import Keys, PostgresStore, backup, schema
 from core.store.database import conninfo
 from core.store.tables import metadata
 from core.store.vault import INDEX_SCOPE
+from core.turn import Pending
 from tests.postgres import database
-from tests.store_moves import ANN, BOB, answered, message, vote
+from tests.store_moves import (
+    ANN,
+    ATTIC,
+    BOB,
+    LEASE,
+    ROOM,
+    add,
+    answered,
+    begin,
+    claim,
+    command,
+    deliver,
+    finish,
+    message,
+    vote,
+)
 
 OLD, NEW, OTHER = (f"{kid}:{base64.b64encode(fill * 32).decode()}" for kid, fill in ((1, b"a"), (2, b"b"), (1, b"c")))
 CANARY = "canary-question-4e1f"
@@ -212,6 +230,157 @@ def test_in_place_of_a_database_its_own_log_says_who_was_forgotten(parley: Parle
     assert json.loads(parley("export", "--user", ANN.key).stdout)["messages"] == []
     texts = [said["text"] for said in json.loads(parley("export", "--user", BOB.key).stdout)["messages"]]
     assert texts == [f"Bob's {CANARY}"]
+
+
+def a_line_that_was_changed(connection: psycopg.Connection) -> None:
+    connection.execute("ALTER TABLE audit DISABLE TRIGGER USER")
+    connection.execute("UPDATE audit SET person = NULL WHERE action = 'forget'")
+
+
+def a_line_that_is_gone(connection: psycopg.Connection) -> None:
+    connection.execute("ALTER TABLE audit DISABLE TRIGGER USER")
+    connection.execute("DELETE FROM audit WHERE action = 'backup'")
+
+
+def no_log_at_all(connection: psycopg.Connection) -> None:
+    connection.execute("DROP TABLE audit")
+
+
+def no_key_of_the_house(connection: psycopg.Connection) -> None:
+    connection.execute("DELETE FROM house")
+
+
+def a_damaged_key_of_the_house(connection: psycopg.Connection) -> None:
+    connection.execute("UPDATE house SET wrapped = substr(wrapped, 1, length(wrapped) - 1)")
+
+
+def the_table_of_that_key_gone(connection: psycopg.Connection) -> None:
+    connection.execute("DROP TABLE house")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        a_line_that_was_changed,
+        a_line_that_is_gone,
+        no_log_at_all,
+        no_key_of_the_house,
+        a_damaged_key_of_the_house,
+        the_table_of_that_key_gone,
+    ],
+)
+def test_a_log_that_is_not_whole_brings_nobody_back_in_silence(parley: Parley, made: Path, database_url: str, damage):
+    assert parley("forget", "--user", ANN.key, "--yes").exit_code == 0
+    assert parley("forgotten", "forgotten.json").exit_code == 0
+    with psycopg.connect(conninfo(database_url)) as connection:
+        damage(connection)
+    before = contents(database_url)
+    refused(parley("restore", "house.parley", "--replace", "--yes"), say("restore_who_unknown"))
+    assert contents(database_url) == before
+    done = parley("restore", "house.parley", "--replace", "--yes", "--forgotten", "forgotten.json")
+    assert done.exit_code == 0, done.output
+    assert say("restore_list_alone") in done.output
+    assert say("restore_forgotten", count=1) in done.output
+    assert json.loads(parley("export", "--user", ANN.key).stdout)["messages"] == []
+
+
+def test_whoever_goes_without_a_log_and_a_list_says_so_and_is_told(parley: Parley, made: Path, database_url: str):
+    assert parley("forget", "--user", ANN.key, "--yes").exit_code == 0
+    with psycopg.connect(conninfo(database_url)) as connection:
+        no_log_at_all(connection)
+    done = parley("restore", "house.parley", "--replace", "--yes", "--without-list")
+    assert done.exit_code == 0, done.output
+    assert say("restore_nobody_known") in done.output
+    assert json.loads(parley("export", "--user", ANN.key).stdout)["messages"]
+
+
+def test_the_log_of_another_house_does_not_say_who_was_forgotten_here(parley: Parley, made: Path, empty: str):
+    schema.upgrade_now(empty)
+    asyncio.run(_live(empty))
+    refused(parley("restore", "house.parley", "--replace", "--yes", url=empty), say("restore_who_unknown"))
+
+
+def test_tables_that_were_never_used_know_of_nobody(parley: Parley, made: Path, empty: str):
+    schema.upgrade_now(empty)
+    done = parley("restore", "house.parley", "--replace", "--yes", url=empty)
+    assert done.exit_code == 0, done.output
+
+
+def test_in_place_of_what_is_not_parleys_nobody_is_asked_who_was_forgotten(parley: Parley, made: Path, empty: str):
+    with psycopg.connect(conninfo(empty)) as connection:
+        connection.execute("CREATE TABLE public.holidays (day date)")
+    done = parley("restore", "house.parley", "--replace", "--yes", url=empty)
+    assert done.exit_code == 0, done.output
+    assert say("restore_nobody_known") not in done.output
+
+
+async def _asked(url: str) -> tuple[ReplyId, ReplyId]:
+    """Two calls: one waits for its yes, the other was given to one whose work is not finished."""
+    store = PostgresStore(url, Keys.parse(OLD))
+    await store.start()
+    replies = []
+    for thread in (ROOM, ATTIC):
+        await add(store, message("May I?", thread=thread))
+        asking = await claim(store)
+        delivery = await begin(store, asking)
+        async with store.unit() as unit:
+            await unit.asks.keep(asking.reply_id, thread, ANN, Pending("post", {}), lifetime=LEASE * 100)
+        await deliver(store, await finish(store, asking, delivery, state=State.ASKED))
+        replies.append(asking.reply_id)
+    await add(store, command(CommandName.CONFIRM, thread=ATTIC))
+    assert await _confirmed(store, replies[1], await claim(store)) == Confirmed(Pending("post", {}))
+    await add(store, command(CommandName.CONFIRM))
+    await store.stop()
+    return replies[0], replies[1]
+
+
+async def _confirmed(store: PostgresStore, reply: ReplyId, by: Claim) -> Confirmed | None:
+    async with store.unit() as unit:
+        return await unit.asks.take(reply, ANN, by)
+
+
+async def _says_yes(url: str, waiting: ReplyId, taken: ReplyId) -> tuple[object, ...]:
+    """What the yes that was queued, and the one that was worked on, are given, by their threads."""
+    store = PostgresStore(url, Keys.parse(OLD))
+    await store.start()
+    given = {}
+    for _ in range(2):
+        by = await claim(store, limit=1)
+        assert isinstance(by.event, Command)
+        reply = waiting if by.event.thread == ROOM else taken
+        given[reply] = await _confirmed(store, reply, by)
+    async with store.unit() as unit:
+        newest = await unit.asks.newest(ROOM, ANN)
+    await store.stop()
+    return newest, given[waiting], given[taken]
+
+
+def test_what_waited_for_a_yes_is_not_done_once_more_after_a_restore(parley: Parley, database_url: str, empty: str):
+    """The yes may have come after the backup, or been worked on."""
+    waiting, taken = asyncio.run(_asked(database_url))
+    assert parley("backup", "asked.parley").exit_code == 0
+    done = parley("restore", "asked.parley", url=empty)
+    assert done.exit_code == 0, done.output
+    begun = Confirmed(Pending("post", {}), is_begun=True)
+    assert asyncio.run(_says_yes(empty, waiting, taken)) == (None, None, begun)
+
+
+@pytest.mark.parametrize("words", [("backup", "house.parley"), ("forgotten", "forgotten.json")])
+def test_where_nothing_is_configured_no_key_and_no_database_is_made(words, monkeypatch, tmp_path: Path):
+    """As a job that was not given its environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("DATABASE_URL", "PARLEY_KEYS"):
+        monkeypatch.delenv(name, raising=False)
+    speak("en")
+    refused(CliRunner().invoke(app, words), say("backup_nowhere", folder=tmp_path / "var"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", [("backup", "other.parley"), ("forgotten", "forgotten.json")])
+def test_without_the_keys_none_is_made(words, parley: Parley, monkeypatch, tmp_path: Path):
+    monkeypatch.delenv("PARLEY_KEYS")
+    refused(parley(*words, keys=""), say("backup_no_keys"))
+    assert not (tmp_path / "var").exists()
 
 
 def test_an_older_schema_is_brought_up_after_it_is_restored(parley: Parley, database_url: str, empty: str):
