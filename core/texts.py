@@ -9,7 +9,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "- `/regenerate` – answer the last question again\n"
         "- `/appeal` – say that I was wrong to refuse, in a few words of yours\n"
         "- `/confirm` – say yes to what I asked you last, where there is no button for it\n"
-        "- `/forget-me` – forget everything you ever said to me, everywhere; I ask before I do it\n"
+        "- `/forget-me` – forget all you ever said to me here, in every thread; I ask before I do it\n"
         "- 👍 or 👎 under an answer – tell me whether it helped\n\n"
         "Where a message cannot begin with `/`, mention me before it: `@Parley /reset`. In Slack, after `/parley`, "
         "leave the second `/` out: `/parley reset`.\n\n"
@@ -22,7 +22,7 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "- `/regenerate` – 重新回答上一个问题\n"
         "- `/appeal` – 认为我不该拒答时，用几句话说明\n"
         "- `/confirm` – 同意我刚才的请求（没有按钮时使用）\n"
-        "- `/forget-me` – 忘记您在所有会话里对我说过的一切；执行前我会先征求确认\n"
+        "- `/forget-me` – 忘记您在这里的所有会话中对我说过的一切；执行前我会先征求确认\n"
         "- 回答下方的 👍 或 👎 – 告诉我回答是否有帮助\n\n"
         "如果消息不能以 `/` 开头，请先提及我，再写命令：`@Parley /reset`。"
         "在 Slack 中写在 `/parley` 之后时，不用再加 `/`：`/parley reset`。\n\n"
@@ -178,22 +178,27 @@ _TEXTS: dict[str, tuple[str, str]] = {
         "我在这里没有拒绝过您的内容，所以没有可申诉的。",
     ),
     "forget_me": (
-        "This erases for good, in every thread, what you said to me, what I answered you, your ratings and what waits "
-        "for your confirmation. Nobody can bring it back: not you, not the operator, and a backup only until it "
-        "expires. What the chat service keeps of it stays there, and so do answers that others were given.\n\n"
+        "This erases for good, in every thread you have with me here, what you said to me, what I answered you, your "
+        "ratings and what waits for your confirmation. Nobody can bring it back: not you, not the operator, and a "
+        "backup only until it expires. Here means this workspace and this app: if you also write to me in another "
+        "workspace, or through another app or bot, send it there too. What the chat service keeps of it stays there, "
+        "and so do answers that others were given.\n\n"
         "If that is what you want, send `/forget-me yes` (in Slack `@Parley /forget-me yes`, or "
         "`/parley forget-me yes`). Otherwise just go on; nothing has been erased.",
-        "这会永久删除您在所有会话里对我说过的内容、我给您的回答、您的评价，以及等待您确认的事项。"
+        "这会永久删除您在这里的所有会话中对我说过的内容、我给您的回答、您的评价，以及等待您确认的事项。"
         "删除后任何人都无法恢复，包括您和管理员；备份中的内容在备份过期后也会消失。"
+        "“这里”指当前的工作区和当前的应用：如果您还在别的工作区，或通过别的应用或机器人与我对话，请在那里也发送一次。"
         "聊天服务自己保存的内容，以及别人得到的回答，不会因此删除。\n\n"
         "如果确定要这样做，请发送 `/forget-me yes`"
         "（在 Slack 中是 `@Parley /forget-me yes` 或 `/parley forget-me yes`）。"
         "否则可以直接继续；目前没有删除任何内容。",
     ),
     "forgotten": (
-        "Done: what you said to me and what I answered you is erased, in every thread. What you say from now on is "
-        "kept anew. The chat service has its own copies; delete those there if you want them gone too.",
-        "已完成：您在所有会话里对我说过的内容和我给您的回答都已删除。您今后说的内容会重新开始保存。"
+        "Done: what you said to me and what I answered you is erased, in every thread you had with me here. In another "
+        "workspace, or with another app or bot, send it there too. What you say from now on is kept anew. The chat "
+        "service has its own copies; delete those there if you want them gone too.",
+        "已完成：您在这里的所有会话中对我说过的内容和我给您的回答都已删除。如果您还在别的工作区，"
+        "或通过别的应用或机器人与我对话，请在那里也发送一次。您今后说的内容会重新开始保存。"
         "聊天服务有它自己的副本；如果也要删除，请在那里操作。",
     ),
     "limited_person_messages": (

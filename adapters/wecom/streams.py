@@ -27,17 +27,33 @@ log = logging.getLogger(__name__)
 
 _KNOWN = 10_000
 _OPENED_WITHIN, _POLLED_WITHIN = 1.5, 3.0  # seconds; WeCom waits for five, and the question was stored before
+# Seconds; somebody who is forgotten meanwhile is not known here, and the words go by themselves.
+_HELD_FOR = 30.0
 _STATUS = {"queued": "status_queued", "thinking": "status_thinking", "working": "status_working"}
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A stream as this process knows it; times by the monotonic clock, `told` is what the last poll was told."""
+    """A stream as this process knows it; times by the monotonic clock.
+
+    `told` is what the last poll was told, held for a moment: it is told again while the database is away.
+    """
 
     since: float
     language: str = "zh"
     told: str = ""
     whole_since: float | None = None
+    fading: asyncio.TimerHandle | None = None
+
+    def hold(self, words: str) -> None:
+        """In place of those that were held before; "" for none."""
+        if self.fading is not None:
+            self.fading.cancel()
+        self.told = words
+        self.fading = asyncio.get_running_loop().call_later(_HELD_FOR, self._fade) if words else None
+
+    def _fade(self) -> None:
+        self.told, self.fading = "", None
 
 
 class Streams:
@@ -67,22 +83,26 @@ class Streams:
         """The answer to a poll, which waits for a moment where there is nothing new."""
         if not REPLY.fullmatch(reply):
             return _stream(reply, "", finish=True)  # none of ours
-        told = ""
+        seen: _Seen | None = None
         try:
             async with asyncio.timeout(_POLLED_WITHIN):
                 seen = await self._of(reply)
-                told = seen.told
-                body = await self._told(reply)
+                told, body = seen.told, await self._told(reply)
                 if not body["stream"]["finish"] and body["stream"]["content"] == told:
                     await asyncio.sleep(self._tempo.patience)
                     body = await self._told(reply)
         except (NotStored, TimeoutError):
-            return _stream(reply, told, finish=False)  # that WeCom asks again after an error is written nowhere
+            # That WeCom asks again after an error is written nowhere.
+            return _stream(reply, self._held(seen), finish=False)
         except (Unreadable, Malformed) as error:
             log.error("answer %s cannot be read, and its stream is ended: %s", reply, error)
             return _stream(reply, "", finish=True)
-        seen.told = body["stream"]["content"]
+        seen.hold("" if body["stream"]["finish"] else body["stream"]["content"])
         return body
+
+    def _held(self, seen: _Seen | None) -> str:
+        """What there is to tell without the database."""
+        return "" if seen is None else seen.told or self._so_far(None, seen)
 
     async def _told(self, reply: ReplyId) -> Mapping[str, Any]:
         seen = await self._of(reply)

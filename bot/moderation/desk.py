@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from bot.app import Progress, database_url, load_keys
 from bot.config import Config
 from bot.moderation import make_rulebook
+from bot.people import operator
 from bot.texts import say
 from core.moderation import screened
 from core.ports import Kept
@@ -14,7 +15,10 @@ from core.store.schema import upgrade
 
 
 async def hits(config: Config, progress: Progress, *, appealed: bool, limit: int) -> list[str]:
-    """The newest hits, a line or two each. Raises NotStored or Misconfigured."""
+    """The newest hits, a line or two each. Raises NotStored or Misconfigured.
+
+    Before they are given to anybody, each person whose words are in them has a line in the audit log, as on the page.
+    """
     async with AsyncExitStack() as stack:
         url = await database_url(config, progress, stack)
         await upgrade(url)
@@ -23,6 +27,8 @@ async def hits(config: Config, progress: Progress, *, appealed: bool, limit: int
         stack.push_async_callback(store.stop)
         async with store.unit() as unit:
             found = await unit.incidents.newest(limit=limit, appealed=appealed)
+        for person in {kept.asker.key: kept.asker for kept in found}.values():
+            await store.audit.record("hits-opened", by=operator(), person=person, hits=len(found))
     return [line for kept in found for line in _lines(kept)] or [say("moderation_no_hits")]
 
 

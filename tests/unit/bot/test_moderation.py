@@ -12,9 +12,9 @@ from bot import config as configuration
 from bot.config import ModerationSettings, PersonalSettings
 from bot.moderation import desk, make_rulebook, open_moderation
 from bot.moderation.openai import OpenAiJudge
+from bot.people import operator
 from bot.texts import say
 from core.errors import Misconfigured, Unavailable
-from core.message import ReplyId
 from core.moderation import screened
 from core.moderation.rules import Action
 from core.ports import Incident
@@ -22,7 +22,7 @@ from core.store import Keys, PostgresStore
 from tests.fakes.metrics import Numbers
 from tests.fakes.store import MemoryStore
 from tests.postgres import database
-from tests.store_moves import ANN, ROOM
+from tests.store_moves import ANN, BOB, ROOM, answered, message
 
 Answer = Callable[[dict[str, Any]], Any]
 
@@ -182,17 +182,27 @@ async def test_the_operator_sees_what_was_found_and_what_people_say_to_it(tmp_pa
     with database() as url:
         store = PostgresStore(url, keys)
         await store.start()
+        first, second = [await answered(store, message(author=author)) for author in (ANN, BOB)]
         async with store.unit() as unit:
             incident = Incident("question", "games", "refuse", 4, ("rules.yaml/games: moon bet",), "m-o-o-n bet")
-            await unit.incidents.record(ReplyId("1" * 32), ROOM, ANN, incident)
+            await unit.incidents.record(first, ROOM, ANN, incident)
             await unit.incidents.appeal(ANN, ROOM, comment="it is a song")
-            await unit.incidents.record(ReplyId("2" * 32), ROOM, ANN, Incident("answer", "gossip", "flag"))
+            await unit.incidents.record(second, ROOM, BOB, Incident("answer", "gossip", "flag"))
         await store.stop()
         monkeypatch.setattr(desk, "load_keys", lambda config: keys)
         monkeypatch.setenv("DATABASE_URL", url)
         config = configuration.load()
         every = await desk.hits(config, lambda line: None, appealed=False, limit=9)
         appealed = await desk.hits(config, lambda line: None, appealed=True, limit=9)
+        later = PostgresStore(url, keys)
+        await later.start()
+        opened = [line for whose in (ANN, BOB) for line in await later.audit.newest(limit=9, person=whose)]
+        await later.stop()
+    assert [(line.action, line.by, line.details["hits"]) for line in opened] == [
+        ("hits-opened", operator(), 1),
+        ("hits-opened", operator(), 2),
+        ("hits-opened", operator(), 2),
+    ]
     assert "gossip" in every[0]
     assert "m-o-o-n bet" in appealed[0]
     assert appealed[1].strip() == "rules.yaml/games: moon bet"

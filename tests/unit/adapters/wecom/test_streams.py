@@ -10,7 +10,7 @@ from adapters.wecom.board import Board, Ending, Shown
 from adapters.wecom.pages import LIMIT
 from adapters.wecom.streams import Streams
 from adapters.wecom.tempo import CallbackTempo
-from core.errors import Unreadable
+from core.errors import NotStored, Unreadable
 from core.message import Author, ReplyId
 from core.ports import Draft, State
 from core.splitting import utf8_bytes
@@ -213,3 +213,42 @@ async def test_what_one_poll_was_told_is_told_again_though_there_is_more_by_then
     told = await streams.polled(REPLY)
     written.say("一二三四")
     assert await streams.polled(REPLY) == told
+
+
+async def away(_: ReplyId) -> Draft | None:
+    raise NotStored
+
+
+async def test_while_the_database_is_away_a_poll_is_told_what_the_last_one_was(
+    streams: Streams, written: Written
+) -> None:
+    written.say("一二")
+    told = await streams.polled(REPLY)
+    written.latest = away  # type: ignore[method-assign]
+    assert await streams.polled(REPLY) == told
+
+
+async def test_words_that_were_told_are_not_held_for_long(
+    streams: Streams, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is forgotten meanwhile is not known here."""
+    monkeypatch.setattr(streams_module, "_HELD_FOR", 0.0)
+    written.say("一二")
+    await streams.polled(REPLY)
+    async with asyncio.timeout(5):
+        while "一二" in repr(streams._seen):
+            await asyncio.sleep(0)
+    written.latest = away  # type: ignore[method-assign]
+    stream = (await streams.polled(REPLY))["stream"]
+    assert (stream["finish"], "一二" in stream["content"]) == (False, False)
+
+
+async def test_once_the_stream_has_ended_no_words_of_it_are_held(
+    streams: Streams, written: Written, board: Board
+) -> None:
+    written.say("一二")
+    await streams.polled(REPLY)
+    written.say("一二三。", State.DONE)
+    await board.end(REPLY, Ending(is_whole=True))
+    assert (await streams.polled(REPLY))["stream"]["finish"] is True
+    assert "一二" not in repr(streams._seen)
