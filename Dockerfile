@@ -47,7 +47,7 @@ ENV PATH=/opt/parley/bin:$PATH \
 USER 10001:10001
 VOLUME /var/lib/parley
 EXPOSE 8080 9464
-# Whether the process lives. Whether it would answer is /readyz: a balancer asks that, and nobody is restarted for it.
+# Whether the process lives. Whether it has started, and what it waits for, is /readyz: a balancer asks that.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s --retries=3 \
     CMD ["python", "-IS", "/app/deploy/healthcheck.py"]
 # Keys, tokens and the database's address come from the environment or from mounted files, never from the image.

@@ -25,11 +25,12 @@ from bot.extras import lacks
 from bot.logs import threads_called
 from bot.moderation import open_moderation
 from bot.plugin import open_plugins
+from bot.pulse import beat
 from bot.telemetry import PrometheusMetrics
 from bot.texts import say
 from bot.web import make_app, metrics_route, shield
 from core.answer import answer_with
-from core.engine import Routed
+from core.engine import Routed, is_up
 from core.errors import Misconfigured, NotStored, trace
 from core.hall import Hall, Terms
 from core.manager import DialogManager
@@ -62,7 +63,6 @@ _UNBOUND = {
     errno.EADDRNOTAVAIL: "serve_no_address",
     errno.EACCES: "serve_closed_port",
 }
-_GAUGE_SECONDS = 5.0
 _LISTEN_AGAIN = 5.0
 # Of the time an end may take, so much is kept for giving back what did not end, and for closing everything.
 _WIND_UP = 4.0
@@ -85,6 +85,8 @@ class House:
     manager: DialogManager
     is_engine_ready: bool = False
     is_closing: bool = False
+    has_database: bool = True
+    broken: asyncio.Event = field(default_factory=asyncio.Event)
     registry: Registry | None = None
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -108,17 +110,24 @@ class House:
             follow("")
         return receipts
 
+    @property
+    def is_open(self) -> bool:
+        """Whether what comes is taken here: from the start on until the end begins."""
+        return self.is_engine_ready and not (self.is_closing or self.broken.is_set())
+
     async def why_not_ready(self) -> str:
-        """What a question would still have to wait for; "" where it would be answered."""
-        if self.is_closing:
+        """What a question would still have to wait for, as it was felt last; "" where it would be answered."""
+        if self.is_closing or self.broken.is_set():
             return "another process"
-        if not (self.is_engine_ready and getattr(self.engine, "is_healthy", True)):
+        if not (self.is_engine_ready and is_up(self.engine)):
             return "engine"
-        try:
-            await self.store.check()
-        except NotStored:
-            return "database"
-        return ""
+        return "" if self.has_database else "database"
+
+    def give_up(self, what: str, cause: object = "") -> None:
+        """Nothing but a new process helps: said once, and whoever serves this house ends it in good order."""
+        if not self.broken.is_set():
+            self.broken.set()
+            log.error("%s. This process ends itself, and its supervisor starts it anew. %s", what, cause)
 
     def model(self) -> Model | None:
         return self.engine.model if self.is_engine_ready else None
@@ -146,6 +155,8 @@ async def open_house(
         metrics.watch(store.pools)
         engine = engine or make_engine(config, metrics)
         house = await _wire(config, store, engine, metrics, doors, stack)
+        for door in house.adapters:
+            metrics.expect_events(door)
         await _serve(house, stack)
         await stack.enter_async_context(_listening(house))
         is_remote = settings.engine.backend == "remote"
@@ -188,7 +199,11 @@ async def _wire(
     house = House(config, store, engine, metrics, adapters, DialogManager(hall), registry=registry)
     if settings.console.enabled:
         adapters["console"] = ConsoleAdapter(
-            await _console_settings(settings, store), drafts=store.drafts, archive=store.archive, model=house.model
+            await _console_settings(settings, store),
+            drafts=store.drafts,
+            archive=store.archive,
+            model=house.model,
+            metrics=metrics,
         )
     if settings.slack.enabled:
         adapters["slack"] = slack = _slack_door(config, store, metrics)
@@ -323,6 +338,7 @@ async def _serve(house: House, stack: AsyncExitStack) -> None:
         webhooks=webhooks,
         accept=house.accept,
         ready=house.why_not_ready,
+        is_open=lambda: house.is_open,
         is_closing=lambda: house.is_closing,
         trusted_proxies=settings.trusted_proxies,
     )
@@ -359,15 +375,26 @@ async def _bind(
 @asynccontextmanager
 async def _working(house: House) -> AsyncIterator[None]:
     working = asyncio.create_task(house.manager.run(), name="dialog manager")
-    gauging = asyncio.create_task(_gauge(house), name="gauges")
+    working.add_done_callback(partial(_deaf, house))
+    feeling = asyncio.create_task(beat(house), name="pulse")
     try:
         yield
     finally:
-        gauging.cancel()
+        feeling.cancel()
         working.cancel()
-        await asyncio.gather(working, gauging, return_exceptions=True)
+        await asyncio.gather(working, feeling, return_exceptions=True)
         seconds = house.config.settings.server.shutdown_seconds
         await house.manager.stop(timedelta(seconds=max(seconds - _WIND_UP, seconds / 2)))
+
+
+def _deaf(house: House, working: "asyncio.Task[None]") -> None:
+    """Nobody takes up what is stored any more, unless that was asked for."""
+    if working.cancelled():
+        return
+    error = working.exception()
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    house.give_up("The work on what was stored has ended", trace(error) if error else "")
 
 
 @asynccontextmanager
@@ -397,20 +424,6 @@ async def _listening(house: House) -> AsyncIterator[None]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _gauge(house: House) -> None:
-    while True:
-        house.metrics.gauge("turns_active", house.manager.active)
-        try:
-            async with house.store.unit() as unit:
-                backlog = await unit.inbox.backlog()
-            for behind in backlog:
-                house.metrics.gauge("inbox_waiting", behind.unfinished, lane=behind.lane)
-                house.metrics.gauge("inbox_oldest_seconds", behind.age.total_seconds(), lane=behind.lane)
-        except NotStored:
-            log.debug("the queue could not be counted")
-        await asyncio.sleep(_GAUGE_SECONDS)
-
-
 @asynccontextmanager
 async def _summing_up(store: PostgresStore) -> AsyncIterator[None]:
     """Counts each step of time once it is over, so that nobody counts a week of turns for the operator's pages."""
@@ -437,16 +450,21 @@ async def _summing_up(store: PostgresStore) -> AsyncIterator[None]:
 async def _purging(store: PostgresStore, kept_for: Retention) -> AsyncIterator[None]:
     """Forgets that events were finished, long after anybody would deliver them again, and what is kept no longer."""
 
+    async def expire() -> None:
+        if expired := await store.expire(kept_for):
+            log.info("%d messages and answers were older than they are kept, and are forgotten", expired)
+
     async def purge() -> None:
         while True:
-            try:
-                await store.purge(_KEEP_FINISHED)
-                if expired := await store.expire(kept_for):
-                    log.info("%d messages and answers were older than they are kept, and are forgotten", expired)
-            except NotStored:
-                log.warning("what is kept no longer could not be purged; the next round does it")
-            except Exception as error:  # one bad round must not be the last one
-                log.error("what is kept no longer was not purged: %s", trace(error))
+            for work in (partial(store.purge, _KEEP_FINISHED), expire):  # one that fails does not keep the other back
+                try:
+                    await work()
+                except NotStored as error:
+                    log.warning(
+                        "not all could be purged that is kept no longer; the next round does it: %s", error.detail
+                    )
+                except Exception as error:  # one bad round must not be the last one
+                    log.error("what is kept no longer was not purged: %s", trace(error))
             await asyncio.sleep(_PURGE_SECONDS)
 
     purging = asyncio.create_task(purge(), name="purge")

@@ -48,6 +48,8 @@ def _slowest(metric: str, *labels: str, where: str = "") -> tuple[tuple[str, str
 
 
 _OWN = '{demo="false"}'
+_OURS = '{job="parley"}'  # every program that Prometheus watches tells of its process
+_GPUS = '{job="dcgm"}'
 _ENGINE = "gen_ai_server"
 
 ROWS = (
@@ -171,7 +173,7 @@ ROWS = (
                 "GPU · GPU 利用率",
                 (
                     (
-                        "100 * DCGM_FI_PROF_GR_ENGINE_ACTIVE or DCGM_FI_DEV_GPU_UTIL",
+                        f"100 * DCGM_FI_PROF_GR_ENGINE_ACTIVE{_GPUS} or DCGM_FI_DEV_GPU_UTIL{_GPUS}",
                         "{{gpu}} {{GPU_I_ID}}",
                     ),
                 ),
@@ -247,6 +249,11 @@ ROWS = (
         "Process · 进程",
         (
             Panel(
+                "Processes that have all they need · 部件齐备的进程",
+                (("sum by (part) (parley_up)", "{{part}}"),),
+                note="By part: those that reach the database, and those whose engine answers. At 0 the page comes.",
+            ),
+            Panel(
                 "Database connections · 数据库连接",
                 (("sum by (instance, pool, state) (parley_database_connections)", "{{instance}} {{pool}} {{state}}"),),
             ),
@@ -260,11 +267,14 @@ ROWS = (
             ),
             Panel(
                 "Memory · 内存",
-                (("sum by (instance) (process_resident_memory_bytes)", "{{instance}}"),),
+                ((f"sum by (instance) (process_resident_memory_bytes{_OURS})", "{{instance}}"),),
                 unit="bytes",
             ),
-            Panel("Processor · 处理器", ((_rate("process_cpu_seconds_total", "instance"), "{{instance}}"),)),
-            Panel("Open files · 打开的文件", (("sum by (instance) (process_open_fds)", "{{instance}}"),)),
+            Panel(
+                "Processor · 处理器",
+                ((_rate("process_cpu_seconds_total", "instance", where=_OURS), "{{instance}}"),),
+            ),
+            Panel("Open files · 打开的文件", ((f"sum by (instance) (process_open_fds{_OURS})", "{{instance}}"),)),
             Panel(
                 "Models · 模型", (("count by (model) (parley_info)", "{{model}}"),), note="Processes by their model."
             ),

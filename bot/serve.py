@@ -59,15 +59,17 @@ class Steps:
 
 
 def run(config: Config, screen: Console) -> None:
-    """`serve` on an event loop of its own."""
+    """`serve` on an event loop of its own; ends this process with status 1 where it is to be started anew."""
     with suppress(asyncio.CancelledError):  # told to end while it started
-        run_loop(serve(config, screen))
+        if not run_loop(serve(config, screen)):
+            sys.exit(1)
 
 
-async def serve(config: Config, screen: Console) -> None:
-    """Serves until SIGINT or SIGTERM; a second signal leaves at once. Raises ParleyError where it cannot start.
+async def serve(config: Config, screen: Console) -> bool:
+    """Serves until SIGINT or SIGTERM, or until only a new process helps: then False, and it ends in the same order.
 
-    Told to end while it starts, it goes no further and is cancelled: a model may take minutes to load.
+    A second signal leaves at once. Raises ParleyError where it cannot start. Told to end while it starts, it goes no
+    further and is cancelled: a model may take minutes to load.
     """
     settings = config.settings
     set_up_logging(settings.log.level, settings.log.format)
@@ -90,10 +92,20 @@ async def serve(config: Config, screen: Console) -> None:
                 tell(say(name, url=callback))
             gc.collect()
             gc.freeze()  # what stays for good: looking through all of torch again and again would hold the loop up
-            await ended.wait()
+            await _any_of(ended, house.broken)
             if house.manager.active:
                 tell(say("serve_stopping", count=house.manager.active, seconds=server.shutdown_seconds))
         tell(say("serve_ended"))
+        return not house.broken.is_set()
+
+
+async def _any_of(*events: asyncio.Event) -> None:
+    waits = [asyncio.create_task(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
 
 
 def _into_log(sentence: str) -> None:

@@ -38,7 +38,10 @@ _COUNTERS = {
         "(not the channel's own, or not as it was signed).",
         ("channel", "outcome"),
     ),
-    "turns": ("Turns ended, by their final state.", ("channel", "state")),
+    "turns": (
+        "Turns ended, by their final state; refused is also what nobody could answer: too long, or not readable.",
+        ("channel", "state"),
+    ),
     "feedback": ("Ratings, by score: 1 to 5, none (taken back) or unknown_target.", ("channel", "score")),
     "engine_requests": (
         "Requests to an engine, by how they ended: answered, timeout, busy, refused, failed, cancelled, turned_away.",
@@ -108,6 +111,11 @@ _GAUGES = {
         "whole house.",
         ("lane",),
     ),
+    "up": (
+        "1: this process has it, 0: it does not. part: database; engine (one that answers for every kind of question; "
+        "it does not from the opening of its breaker on until somebody was answered again).",
+        ("part",),
+    ),
     "engine_breaker": ("0: the engine is asked; 1: one request tries it out; 2: it is let alone.", ("engine",)),
     "engine_waiting": ("Requests that wait for an engine's first word.", ("engine",)),
     "info": ("Always 1; names the model that answers.", ("model",)),
@@ -154,6 +162,11 @@ class PrometheusMetrics:
         child = metric.labels(**labels, **more) if labels else metric
         self._children[name, *labels.items()] = child
         return child
+
+    def expect_events(self, channel: str) -> None:
+        """Shows what this channel's events may come to, at worst, before the first: as `expect` does."""
+        for outcome in ("not_stored", "lost"):
+            self._counters["events"].labels(channel=channel, outcome=outcome)
 
     def expect(self, channel: str, *, demo: str) -> None:
         """Shows this channel's answers before the first: what appears with a 1 is no increase to Prometheus."""

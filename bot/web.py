@@ -44,9 +44,13 @@ def make_app(
     accept: Accept,
     ready: Ready,
     trusted_proxies: Sequence[str] = (),
+    is_open: Callable[[], bool] = lambda: True,
     is_closing: Callable[[], bool] = lambda: False,
 ) -> web.Application:
     """The public address: channel routes, `/channels/NAME` and one level below for webhooks, `/healthz`, `/readyz`.
+
+    `/readyz` is 200 while it `is_open`, whatever a question would have to wait for: with the database away nobody else
+    would answer either, and whoever comes is told so here. Its body says what it is.
 
     While it is closing, what comes over connections that are open is stored still, and each of them ends with its
     answer: whoever keeps one open comes to another process with the next request.
@@ -60,7 +64,7 @@ def make_app(
         app.router.add_route("*", f"/channels/{adapter.name}", handler)
         app.router.add_route("*", f"/channels/{adapter.name}/{{page}}", handler)
     app.router.add_get("/healthz", _healthz)
-    app.router.add_get("/readyz", _readyz(ready))
+    app.router.add_get("/readyz", _readyz(ready, is_open))
     return app
 
 
@@ -78,10 +82,19 @@ async def shield(request: web.Request, response: web.StreamResponse) -> None:
     for name, value in _SHIELD.items():
         response.headers.setdefault(name, value)
     response.headers["Server"] = "Parley"  # and not which versions of what
-    # A browser that was told so on this machine would refuse whatever else listens on it.
     scheme, host = request.get(BASE, (request.scheme, request.host))
-    if scheme == "https" and _name(host) not in _LOOPBACK:
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    if scheme == "https":
+        _keep_to_https(response)
+        # A browser that was told so on this machine would refuse whatever else listens on it.
+        if _name(host) not in _LOOPBACK:
+            response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+
+
+def _keep_to_https(response: web.StreamResponse) -> None:
+    """A cookie that was handed out over HTTPS is shown over nothing else, whatever the settings know of the proxy."""
+    for cookie in response.headers.popall("Set-Cookie", []):
+        is_kept = "secure" in (part.strip().lower() for part in cookie.split(";")[1:])
+        response.headers.add("Set-Cookie", cookie if is_kept else f"{cookie}; Secure")
 
 
 def metrics_route(metrics: PrometheusMetrics, token: str | None, *, is_loopback: bool) -> web.RouteDef:
@@ -133,11 +146,13 @@ async def _healthz(_: web.Request) -> web.Response:
     return web.json_response({"status": "alive"})
 
 
-def _readyz(ready: Ready) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _readyz(ready: Ready, is_open: Callable[[], bool]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def handle(_: web.Request) -> web.Response:
-        if problem := await ready():
-            return web.json_response({"status": "not ready", "waiting_for": problem}, status=503)
-        return web.json_response({"status": "ready"})
+        problem = await ready()
+        lacking = {"waiting_for": problem} if problem else {}
+        if is_open():
+            return web.json_response({"status": "ready", **lacking})
+        return web.json_response({"status": "not ready", **lacking}, status=HTTPStatus.SERVICE_UNAVAILABLE)
 
     return handle
 

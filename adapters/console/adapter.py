@@ -10,7 +10,7 @@ from adapters.console.routes import Routes
 from adapters.console.settings import ConsoleSettings
 from core.errors import NotStored
 from core.message import Chunk, PartId
-from core.ports import Accept, Archive, Delivery, Drafts, Ledger, Model, Received, Webhook
+from core.ports import Accept, Archive, Delivery, Drafts, Ledger, Metrics, Model, Received, Webhook
 
 
 class ConsoleAdapter:
@@ -19,9 +19,15 @@ class ConsoleAdapter:
     name = "console"
 
     def __init__(
-        self, settings: ConsoleSettings, *, drafts: Drafts, archive: Archive, model: Callable[[], Model | None]
+        self,
+        settings: ConsoleSettings,
+        *,
+        drafts: Drafts,
+        archive: Archive,
+        model: Callable[[], Model | None],
+        metrics: Metrics,
     ) -> None:
-        self._desk = Desk(settings, drafts=drafts, archive=archive, model=model)
+        self._desk = Desk(settings, drafts=drafts, archive=archive, model=model, metrics=metrics)
 
     async def receive(self, webhook: Webhook, accept: Accept) -> Received:
         """Writes an action down and says where its answer will be read; the answer itself comes later."""

@@ -24,7 +24,7 @@ from adapters.console.texts import language_of, say
 from adapters.console.verify import Visitor, cookie_header, cookies, stamp, verify
 from core.errors import NotStored
 from core.message import Event, Reply, ReplyId, ThreadId
-from core.ports import Accept, Archive, Drafts, Model, Received, Webhook
+from core.ports import Accept, Archive, Drafts, Metrics, Model, Received, Webhook
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +43,19 @@ class Desk:
     """What the webhook and the routes share. `model` tells which one answers now, None while none is loaded."""
 
     def __init__(
-        self, settings: ConsoleSettings, *, drafts: Drafts, archive: Archive, model: Callable[[], Model | None]
+        self,
+        settings: ConsoleSettings,
+        *,
+        drafts: Drafts,
+        archive: Archive,
+        model: Callable[[], Model | None],
+        metrics: Metrics,
     ) -> None:
         self.settings = settings
         self.drafts = drafts
         self.archive = archive
         self.model = model
+        self._metrics = metrics
 
     def language(self, webhook: Webhook) -> str:
         """The language to speak to whoever sent this: chosen on the page, else the browser's."""
@@ -74,7 +81,11 @@ class Desk:
         payload = payload_of(webhook.body)
         is_curious = wants_reasoning(payload)
         key = webhook.headers.get("idempotency-key")
-        thread, event_id = await self._place(action, payload, visitor, key)
+        try:
+            thread, event_id = await self._place(action, payload, visitor, key)
+        except NotStored:  # where it belongs could not be looked up; what comes to the inbox is counted there
+            self._metrics.count("events", channel="console", outcome="not_stored")
+            raise
         events = parse(
             action,
             payload,

@@ -46,6 +46,10 @@ May = Callable[[Author, ThreadId], bool]
 """Whether somebody may ask there."""
 
 
+class _Counted(NotStored):
+    """The inbox did not take it, and has counted that."""
+
+
 class Intake:
     """One path for HTTP and Socket Mode: who we are there, what it means, the inbox, and only then the answer."""
 
@@ -162,9 +166,11 @@ class Intake:
 
     def _not_stored(self, body: Payload, error: Exception) -> BoltResponse:
         """The operator is told of a cause once, until events are stored again: Slack repeats each one four times."""
-        if isinstance(error, ChannelError):
-            self._metrics.count("events", channel="slack", outcome="refused")
-        if self._complaint != (cause := type(error).__name__):
+        if not isinstance(error, _Counted):
+            outcome = "refused" if isinstance(error, ChannelError) else "not_stored"
+            self._metrics.count("events", channel="slack", outcome=outcome)
+        cause = NotStored.__name__ if isinstance(error, NotStored) else type(error).__name__
+        if self._complaint != cause:
             self._complaint = cause
             log.warning("an event of Slack was not stored, so it is not acknowledged: %s", cause)
         return _turned_away(body)
@@ -184,7 +190,10 @@ class Intake:
         if storing is None:
             storing = self._storing[ids] = asyncio.ensure_future(accept(events))
             storing.add_done_callback(lambda done: self._stored(ids, done))
-        await asyncio.shield(storing)
+        try:
+            await asyncio.shield(storing)
+        except NotStored:
+            raise _Counted from None
 
     def _stored(self, ids: tuple[str, ...], storing: "asyncio.Future[Any]") -> None:
         if storing.cancelled() or storing.exception() is not None:

@@ -84,6 +84,9 @@ class TeamsAdapter:
             answer = answered(activity) if activity["type"] == "invoke" else Received(HTTPStatus.ACCEPTED)
         except Malformed:
             return Received(HTTPStatus.BAD_REQUEST)
+        except NotStored:  # whom it concerns could not be looked up; what comes to the inbox is counted there
+            self._metrics.count("events", channel=self.name, outcome="not_stored")
+            raise
         except Forged as error:
             self._metrics.count("events", channel=self.name, outcome="unsigned")
             self._report(error)

@@ -9,7 +9,7 @@ from core.engine.guarded import Guarded
 from core.engine.local import DEMO, LocalEngine
 from core.engine.remote import REMOTE, RemoteEngine
 from core.engine.routed import Routed
-from core.engine.standing import Standing, standing
+from core.engine.standing import Standing, is_broken, is_up, standing
 
 __all__ = [
     "REMOTE",
@@ -23,6 +23,8 @@ __all__ = [
     "Routed",
     "Standing",
     "demo_folder",
+    "is_broken",
+    "is_up",
     "standing",
 ]
 

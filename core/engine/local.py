@@ -229,7 +229,7 @@ class LocalEngine:
         self._is_broken = len(self._restarts) == RESTARTS and now - self._restarts[0] < 60
         self._restarts.append(now)
         if self._is_broken:
-            log.error("The engine does not recover (%s); this process must be started anew.", why)
+            log.error("The engine does not recover: %s. Only a new process can bring it back.", why)
         else:
             log.error("The engine is started again: %s. Its %d answers are given up.", why, len(self._live))
         for sequence in tuple(self._live):

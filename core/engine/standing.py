@@ -37,20 +37,46 @@ class Standing:
 
 def standing(engine: Engine) -> tuple[Standing, ...]:
     """Every engine behind this door once, in the order of the routes and of those asked there."""
-    routes = engine.routes if isinstance(engine, Routed) else {"": engine}
     places: dict[Engine, dict[str, int]] = {}
-    for route, chain in routes.items():
+    for route, chain in _routes(engine).items():
         for place, link in enumerate(_links(chain), start=1):
             places.setdefault(link, {})[route] = place
     return tuple(_stands(link, where) for link, where in places.items())
+
+
+def is_up(engine: Engine) -> bool:
+    """Whether questions of every kind are answered, as far as the last ones tell.
+
+    An engine that has rested, and was not asked since, has yet to show that it answers again.
+    """
+    return all(any(map(_answers, _links(chain))) for chain in _routes(engine).values())
+
+
+def is_broken(engine: Engine) -> bool:
+    """Whether a model in this process is lost for good: only a new process brings it back, whoever stands in for it."""
+    inner = (_inner(link) for chain in _routes(engine).values() for link in _links(chain))
+    return any(isinstance(one, LocalEngine) and not one.is_healthy for one in inner)
+
+
+def _routes(engine: Engine) -> Mapping[str, Engine]:
+    return engine.routes if isinstance(engine, Routed) else {"": engine}
 
 
 def _links(engine: Engine) -> Iterator[Engine]:
     yield from engine.engines if isinstance(engine, Fallback) else (engine,)
 
 
+def _inner(link: Engine) -> Engine:
+    return link.engine if isinstance(link, Guarded) else link
+
+
+def _answers(link: Engine) -> bool:
+    is_trusted = not isinstance(link, Guarded) or link.circuit is Circuit.CLOSED
+    return is_trusted and getattr(link, "is_healthy", True)
+
+
 def _stands(engine: Engine, places: Mapping[str, int]) -> Standing:
-    inner = engine.engine if isinstance(engine, Guarded) else engine
+    inner = _inner(engine)
     stands = Standing(model=_model(engine), places=places, is_healthy=getattr(engine, "is_healthy", True))
     if isinstance(engine, Guarded):
         stands = replace(stands, name=engine.name, circuit=engine.circuit, waiting=engine.waiting)

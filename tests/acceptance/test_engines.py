@@ -36,6 +36,12 @@ async def metrics(person: Person) -> list[str]:
         return text.splitlines()
 
 
+async def until_told(person: Person, line: str) -> None:
+    async with asyncio.timeout(15):
+        while line not in await metrics(person):
+            await asyncio.sleep(0.1)
+
+
 async def test_while_the_engine_is_away_people_read_so_in_their_language_and_then_it_answers_again(tmp_path):
     async with house(tmp_path, models := WireServer()) as person:
         _, answer = await person.post("/chat", {"prompt": "Hello?"})
@@ -48,14 +54,18 @@ async def test_while_the_engine_is_away_people_read_so_in_their_language_and_the
             assert [entry["state"] for entry in thread["entries"]] == ["failed"]
             assert [entry["answer"] for entry in thread["entries"]] == [answer["response"]]
         assert len(models.asked) == 1 + 3  # the fourth was told at once
-        assert await person.get("/readyz") == (503, {"status": "not ready", "waiting_for": "engine"})
-        assert 'parley_engine_requests_total{engine="remote",outcome="turned_away"} 1.0' in await metrics(person)
+        assert await person.get("/readyz") == (200, {"status": "ready", "waiting_for": "engine"})
+        told = await metrics(person)
+        assert 'parley_engine_requests_total{engine="remote",outcome="turned_away"} 1.0' in told
+        assert 'parley_engine_breaker{engine="remote"} 2.0' in told
+        await until_told(person, 'parley_up{part="engine"} 0.0')
         models.answer = HELLO
-        while (await person.get("/readyz"))[0] != 200:
-            await asyncio.sleep(0.5)
-        _, answer = await person.post("/chat", {"prompt": "And now?"})
-        assert answer["response"] == "Hello there"
+        async with asyncio.timeout(30):
+            while (await person.post("/chat", {"prompt": "And now?"}))[1]["response"] != "Hello there":
+                await asyncio.sleep(0.5)
+        assert await person.get("/readyz") == (200, {"status": "ready"})
         assert 'parley_engine_breaker{engine="remote"} 0.0' in await metrics(person)
+        await until_told(person, 'parley_up{part="engine"} 1.0')
 
 
 async def test_questions_about_code_go_to_the_coder_and_what_people_ask_for_stays(tmp_path):

@@ -55,7 +55,7 @@ LABELS = {
         "model",
         "outcome",
     ),
-    *("plugin", "pool", "score", "state", "where"),
+    *("part", "plugin", "pool", "score", "state", "where"),
     *("gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model", "gen_ai_token_type"),
 }
 # As the exporter tells it of a whole GPU, and of one that is divided.

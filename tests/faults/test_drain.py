@@ -5,15 +5,18 @@ import json
 import os
 import signal
 from contextlib import suppress
+from pathlib import Path
 from time import monotonic
 
 import aiohttp
 import pytest
+import yaml
 
 from bench.channel import channel
 from bench.database import fetch, folder
 from bench.process import ParleyServe, ServerProcess, running, servers
 from bench.until import until
+from bot.config import ServerSettings
 from core.store import Keys
 from tests.traffic import Traffic
 
@@ -21,6 +24,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.timeout(300)]
 
 RUNNING = "SELECT FROM inbox WHERE status = 1 AND owner = %(owner)s"
 LEASE = {"PARLEY_TURNS__LEASE_SECONDS": "3"}
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
+PROBES = ("startup", "readiness", "liveness")
 
 
 async def works(url: str, owner: str, *, turns: int) -> None:
@@ -57,7 +62,8 @@ async def test_what_was_begun_is_finished_before_the_end_and_the_rest_by_another
         await asking
         await traffic.all_answered(database_url, heard)
         assert len(traffic.acknowledged) == 48
-        again = await fetch(database_url, "SELECT FROM inbox WHERE attempts > 1")
+        # A claim on its way while the end comes is given back, and had begun nothing.
+        again = await fetch(database_url, "SELECT FROM turns WHERE attempts > 1")
         assert again == [], "what was begun was given up, though there was time"
 
 
@@ -182,6 +188,29 @@ async def test_a_second_signal_ends_it_at_once_and_another_takes_over_what_it_wa
                 await until(is_answered, timeout=20)
 
 
+class BrokenServe(SlowServe):
+    """`parley serve` with a model that "break" in a question breaks for good, and a slow one that stands in for it."""
+
+    def __init__(self, place, settings: dict[str, str], seconds: float) -> None:
+        super().__init__(place, settings, seconds)
+        self._command[-3:] = ["tests.broken_serve", str(seconds)]
+
+
+async def test_a_model_that_is_lost_for_good_ends_its_process_once_what_was_begun_is_said(database_url, somebody):
+    shared = {"DATABASE_URL": database_url, "PARLEY_KEYS": Keys.generate().dump()}
+    with folder() as place:
+        process = BrokenServe(place, shared, 8)
+        async with running(process):
+            status, answer = await somebody().post(f"{process.url}/chat", prompt="break it")
+            assert (status, answer["response"]) == (200, "break it"), "the one that stands in was not let finish"
+            async with asyncio.timeout(20):
+                assert await process.exit_status() == 1, "what supervises it does not start it anew"
+            log = process.log.read_text()
+            assert log.count("This process ends itself") == 1
+            assert "1 answers may still end" in log
+            assert "Traceback" not in log
+
+
 async def test_whoever_is_told_to_end_while_the_model_is_loaded_need_not_wait_for_it(database_url):
     shared = {"DATABASE_URL": database_url, "PARLEY_KEYS": Keys.generate().dump()}
     with folder() as place:
@@ -207,20 +236,25 @@ async def test_whoever_is_told_to_end_while_the_model_is_loaded_need_not_wait_fo
         assert "Traceback" not in process.log.read_text()
 
 
+def test_what_ships_starts_a_process_anew_that_ended_itself_and_waits_for_it_until_it_has_started():
+    """As soon as `/healthz` answers nothing is loaded yet; from its start on `/readyz` holds whatever else is away."""
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    assert compose["services"]["bot"]["restart"] in ("always", "unless-stopped")
+    assert "\nRestart=always\n" in (DEPLOY / "parley.service").read_text()
+    for colour in ("blue", "green"):
+        pod = yaml.safe_load((DEPLOY / "kubernetes" / f"{colour}.yaml").read_text())["spec"]["template"]["spec"]
+        assert pod.get("restartPolicy", "Always") == "Always"
+        asked = {name: pod["containers"][0][f"{name}Probe"]["httpGet"]["path"] for name in PROBES}
+        assert asked == {"startup": "/readyz", "readiness": "/readyz", "liveness": "/healthz"}
+
+
 def test_the_time_it_may_take_is_less_than_what_ships_with_it_waits():
     """Compose and Kubernetes kill what takes longer than they were told."""
-    from pathlib import Path
-
-    import yaml
-
-    from bot.config import ServerSettings
-
-    deploy = Path(__file__).resolve().parents[2] / "deploy"
-    compose = yaml.safe_load((deploy / "compose.yaml").read_text())
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     most = ServerSettings().shutdown_seconds
     assert int(compose["services"]["bot"]["stop_grace_period"].removesuffix("s")) > most
     for colour in ("blue", "green"):
-        pod = yaml.safe_load((deploy / "kubernetes" / f"{colour}.yaml").read_text())["spec"]["template"]["spec"]
+        pod = yaml.safe_load((DEPLOY / "kubernetes" / f"{colour}.yaml").read_text())["spec"]["template"]["spec"]
         hooked = json.dumps(pod["containers"][0]["lifecycle"]["preStop"])
         pause = max(int(number) for number in hooked.replace('"', " ").replace("}", " ").split() if number.isdigit())
         assert pod["terminationGracePeriodSeconds"] > most + pause

@@ -45,6 +45,11 @@ async def deliver(http: aiohttp.ClientSession, url: str, id_: str) -> Answered:
         return Answered(id_, sent, monotonic(), response.status, *body.get("replies", []))
 
 
+async def asked(http: aiohttp.ClientSession, url: str) -> tuple[int, str]:
+    async with http.get(url) as response:
+        return response.status, await response.text()
+
+
 async def test_an_outage_is_answered_with_503_and_loses_nothing(database):
     async with (
         database.new() as url,
@@ -65,6 +70,12 @@ async def test_an_outage_is_answered_with_503_and_loses_nothing(database):
         await asyncio.to_thread(database.break_off)
         gone = monotonic()
         await asyncio.sleep(DOWN_SECONDS)
+        # With everybody unready nobody would be left to say so, and nothing would count.
+        assert await asked(http, f"{process.url}/readyz") == (200, '{"status": "ready", "waiting_for": "database"}')
+        told = (await asked(http, f"{process.url}/metrics"))[1]
+        assert 'parley_up{part="database"} 0.0' in told
+        assert 'parley_up{part="engine"} 1.0' in told
+        assert float(told.partition('parley_events_total{channel="bench",outcome="not_stored"} ')[2].split()[0]) > 10
         coming = monotonic()
         await asyncio.to_thread(database.start_again)
         back = monotonic()
@@ -89,5 +100,6 @@ async def test_an_outage_is_answered_with_503_and_loses_nothing(database):
         said = [message.reply for message in opened.posted]
         assert len(said) == len(set(said))
         assert all(opened.finished()[reply].text == f"hello {id_}" for reply, id_ in acknowledged.items())
+        assert await asked(http, f"{process.url}/readyz") == (200, '{"status": "ready"}')
         # What was refused was not kept either: nobody is answered who was told to send it again.
         assert len(said) == len(acknowledged)

@@ -62,7 +62,7 @@ async def run(process: ServerProcess, person, heard) -> str:
     await person.post(f"{process.url}/chat", prompt=f"/code {QUESTION}", thread=answer["thread"])
     # More than the model reads, so that there is something to log.
     _, refused = await person.post(f"{process.url}/chat", prompt=f"{QUESTION} " * 1100, thread=answer["thread"])
-    assert refused["state"] == "failed"
+    assert refused["state"] == "refused"
 
     async def was_heard() -> bool:
         _, page = await person.get(f"{process.url}/threads/{answer['thread']}")

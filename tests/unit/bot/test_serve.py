@@ -5,7 +5,7 @@ import io
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -17,7 +17,7 @@ from rich.console import Console
 from bot import config
 from bot.app import _bind
 from bot.check import examine
-from bot.serve import serve
+from bot.serve import run, serve
 from core.errors import Misconfigured
 
 
@@ -93,22 +93,44 @@ async def test_a_folder_nothing_can_be_made_in_is_a_fault(place, monkeypatch):
     assert f"{place / 'var'} cannot be opened by this account" in page
 
 
-async def said_at_start(monkeypatch: pytest.MonkeyPatch) -> str:
-    """What a house says that is told to end as soon as it is open."""
+def in_place_of_a_house(monkeypatch: pytest.MonkeyPatch, then: Callable[[asyncio.Event], None]) -> None:
+    """As soon as it is open, `then` is called with what tells that only a new process helps."""
 
     @asynccontextmanager
     async def opened(*_: object) -> AsyncIterator[SimpleNamespace]:
-        asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+        broken = asyncio.Event()
+        asyncio.get_running_loop().call_soon(then, broken)
         yield SimpleNamespace(
-            engine=SimpleNamespace(model=SimpleNamespace(name="echo")), manager=SimpleNamespace(active=0)
+            engine=SimpleNamespace(model=SimpleNamespace(name="echo")),
+            manager=SimpleNamespace(active=0),
+            broken=broken,
         )
 
     monkeypatch.setattr("bot.serve.open_house", opened)
     monkeypatch.setattr("bot.serve.gc", Mock())  # what this process has stays as it is
     monkeypatch.setattr("bot.serve.set_up_logging", Mock())
+
+
+async def said_at_start(monkeypatch: pytest.MonkeyPatch) -> str:
+    """What a house says that is told to end as soon as it is open."""
+    in_place_of_a_house(monkeypatch, lambda _: os.kill(os.getpid(), signal.SIGTERM))
     page = io.StringIO()
-    await serve(config.load(), Console(file=page, width=500))
+    assert await serve(config.load(), Console(file=page, width=500))
     return page.getvalue()
+
+
+def test_a_house_that_only_a_new_process_helps_ends_itself_with_status_1(place, monkeypatch):
+    in_place_of_a_house(monkeypatch, asyncio.Event.set)
+    page = io.StringIO()
+    with pytest.raises(SystemExit) as ended:
+        run(config.load(), Console(file=page, width=500))
+    assert ended.value.code == 1
+    assert "Ended" in page.getvalue()
+
+
+def test_a_house_that_was_told_to_end_has_status_0(place, monkeypatch):
+    in_place_of_a_house(monkeypatch, lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    run(config.load(), screen())
 
 
 @pytest.mark.parametrize(

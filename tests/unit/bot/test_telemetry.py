@@ -53,6 +53,14 @@ def test_the_answers_of_a_channel_are_there_before_the_first_one():
     assert told["parley_first_text_seconds_count", "channel=slack", "demo=false", "kind=text"] == 0
 
 
+def test_what_events_may_come_to_at_worst_is_there_before_the_first_one():
+    metrics = PrometheusMetrics()
+    metrics.expect_events("wecom")
+    told = samples(metrics)
+    assert told["parley_events_total", "channel=wecom", "outcome=not_stored"] == 0
+    assert told["parley_events_total", "channel=wecom", "outcome=lost"] == 0
+
+
 def test_pools_are_told_as_they_are_when_somebody_asks():
     metrics, pools = PrometheusMetrics(), [Pool("main", 10, 3, 4, 7, 1.5, 2)]
     metrics.watch(lambda: pools)

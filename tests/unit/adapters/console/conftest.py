@@ -14,6 +14,7 @@ from adapters.console import ConsoleAdapter, ConsoleSettings
 from core.errors import NotStored
 from core.message import Author, Command, CommandName, Event, Feedback, Message, Reply, ReplyId, ThreadId
 from core.ports import Draft, Entry, Model, Receipt, State, ThreadSummary, Vote
+from tests.fakes.metrics import Numbers
 
 TOKEN = "a-token-of-the-tests"
 SETTINGS = ConsoleSettings(
@@ -190,7 +191,7 @@ def now() -> datetime:
 async def client(
     house: MemoryHouse, settings: ConsoleSettings
 ) -> AsyncIterator[TestClient[web.Request, web.Application]]:
-    adapter = ConsoleAdapter(settings, drafts=house, archive=house, model=lambda: house.model)
+    adapter = ConsoleAdapter(settings, drafts=house, archive=house, model=lambda: house.model, metrics=Numbers())
     app = web.Application()
     app.add_routes(adapter.routes(house.accept))
     async with TestClient(TestServer(app)) as client:

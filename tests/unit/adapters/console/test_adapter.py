@@ -7,8 +7,10 @@ import pytest
 
 from adapters.console import ConsoleAdapter
 from adapters.console.verify import cookie_name
+from core.errors import NotStored
 from core.message import Author, Message, PartId, Reply, ReplyId, Status, StatusKind, Text, ThreadId, Visibility
 from core.ports import Delivery, State, Webhook
+from tests.fakes.metrics import Numbers
 
 REPLY = Reply(
     id=ReplyId("0" * 32),
@@ -19,8 +21,13 @@ REPLY = Reply(
 
 
 @pytest.fixture
-def adapter(house, settings):
-    return ConsoleAdapter(settings, drafts=house, archive=house, model=lambda: house.model)
+def numbers():
+    return Numbers()
+
+
+@pytest.fixture
+def adapter(house, settings, numbers):
+    return ConsoleAdapter(settings, drafts=house, archive=house, model=lambda: house.model, metrics=numbers)
 
 
 @pytest.fixture
@@ -72,6 +79,32 @@ async def test_nothing_is_acknowledged_that_is_not_stored(adapter, webhook, hous
     assert received.headers["Retry-After"] == "2"
     assert "Set-Cookie" not in received.headers
     assert json.loads(received.body)["code"] == "not_stored"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/chat", {"prompt": "And?", "thread": "a" * 26}),
+        ("/feedback", {"reply_id": "0" * 32, "rating": "up"}),
+    ],
+)
+async def test_what_belongs_to_something_that_cannot_be_looked_up_is_counted_as_not_stored(
+    adapter, webhook, house, numbers, monkeypatch, path, body
+):
+    async def away(*_: object) -> None:
+        raise NotStored
+
+    monkeypatch.setattr(house, "owns", away)
+    monkeypatch.setattr(house, "reply", away)
+    received = await adapter.receive(webhook(path, body), house.accept)
+    assert (received.status, json.loads(received.body)["code"]) == (503, "not_stored")
+    assert numbers.counts["events", "console", "not_stored"] == 1
+
+
+async def test_what_the_inbox_does_not_take_is_left_to_the_inbox_to_count(adapter, webhook, house, numbers):
+    house.is_away = True
+    assert (await adapter.receive(webhook("/chat", {"prompt": "Hi"}), house.accept)).status == 503
+    assert not numbers.counts
 
 
 async def test_a_refusal_speaks_the_senders_language(adapter, webhook, house):

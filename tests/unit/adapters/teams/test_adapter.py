@@ -73,7 +73,7 @@ def post(
 
 @dataclass
 class Door:
-    """The door with a house behind it that keeps what it hears, unless it is `closed`."""
+    """The door with a house behind it, that keeps what it hears unless `closed`, and knows its own unless `blind`."""
 
     settings: TeamsSettings = field(default_factory=lambda: TeamsSettings(is_dev=True))
     ours: set[ThreadId] = field(default_factory=set)
@@ -81,13 +81,15 @@ class Door:
     lets_in: bool = True
     guests: bool = True
     closed: bool = False
+    blind: bool = False
     heard: list[Event] = field(default_factory=list)
     looked_up: list[ThreadId] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.numbers = Numbers()
         self.adapter = TeamsAdapter(
             self.settings,
-            metrics=Numbers(),
+            metrics=self.numbers,
             knows=self._knows,
             may=lambda author, thread: self.lets_in and (self.guests or not author.is_guest),
             is_part=self._is_part,
@@ -103,10 +105,14 @@ class Door:
         return ()
 
     async def _knows(self, thread: ThreadId) -> bool:
+        if self.blind:
+            raise NotStored
         self.looked_up.append(thread)
         return thread in self.ours
 
     async def _is_part(self, part: PartId) -> bool:
+        if self.blind:
+            raise NotStored
         return part in self.parts
 
 
@@ -215,6 +221,19 @@ class TestWhatItTakesIn:
         assert await door.told(in_thread("and what about me?")) == Received(202)
         assert len(door.heard) == (is_ours and lets_in)
         assert door.looked_up == [self.OURS]
+
+    @pytest.mark.parametrize("activity", [in_thread("and what about me?"), thumb(replyToId="1700000000001")])
+    async def test_where_it_cannot_be_looked_up_whom_it_concerns_it_counts_as_not_stored(self, activity):
+        door = Door(blind=True)
+        with pytest.raises(NotStored):
+            await door.told(activity)
+        assert door.numbers.counts["events", "teams", "not_stored"] == 1
+
+    async def test_what_the_inbox_does_not_take_is_left_to_the_inbox_to_count(self):
+        door = Door(closed=True)
+        with pytest.raises(NotStored):
+            await door.told(said("hello?"))
+        assert not door.numbers.counts
 
     async def test_a_post_that_begins_a_thread_needs_no_look_either(self):
         door = Door()

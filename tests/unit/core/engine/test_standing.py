@@ -3,7 +3,22 @@
 import asyncio
 from contextlib import aclosing
 
-from core.engine import Breaker, Circuit, Fallback, Guarded, LocalEngine, RemoteEngine, Routed, demo_folder, standing
+import pytest
+
+from core.engine import (
+    Breaker,
+    Circuit,
+    Fallback,
+    Guarded,
+    LocalEngine,
+    RemoteEngine,
+    Routed,
+    demo_folder,
+    is_broken,
+    is_up,
+    standing,
+)
+from core.errors import Unavailable
 from core.ports import Conversation
 from core.turn import SamplingParams, Utterance
 from tests.fakes.engine import ScriptedEngine
@@ -82,3 +97,69 @@ async def test_a_model_in_this_process_is_told_with_its_machine():
     assert machine.weights > 1_000_000
     assert (machine.free or 0) > 0
     assert (machine.free or 0) <= (machine.total or 0)
+
+
+async def test_an_engine_that_was_let_alone_is_up_again_once_somebody_was_answered():
+    seconds = [0.0]
+    breaker = Breaker(failures=1, rest=5, clock=lambda: seconds[0])
+    engine = guarded("one", breaker=breaker)
+    assert not is_up(engine), "it was not started"
+    await engine.start()
+    assert is_up(engine)
+    breaker.fail(breaker.admit())
+    assert not is_up(engine)
+    seconds[0] = 6
+    assert engine.is_healthy, "somebody may come and try it out"
+    assert not is_up(engine), "and nobody has"
+    async with aclosing(engine.stream(QUESTION, SamplingParams())) as deltas:
+        assert [delta async for delta in deltas]
+    assert is_up(engine)
+
+
+async def test_every_kind_of_question_needs_somebody_who_answers():
+    breakers = {name: Breaker(failures=1) for name in ("talk", "code", "far")}
+    talk, code, far = (guarded(name, breaker=breaker) for name, breaker in breakers.items())
+    engine = Routed({"chat": Fallback([talk, far], Numbers()), "code": code}, default="chat")
+    for one in (talk, code, far):
+        await one.start()
+    assert is_up(engine)
+    breakers["talk"].fail(breakers["talk"].admit())
+    assert is_up(engine), "another stands in"
+    breakers["code"].fail(breakers["code"].admit())
+    assert not is_up(engine), "and none for code"
+
+
+def test_an_engine_that_says_nothing_of_its_health_is_up_and_whole():
+    engine = ScriptedEngine()
+    assert is_up(engine)
+    assert not is_broken(engine)
+
+
+class Lost(LocalEngine):
+    """A model that does not recover."""
+
+    is_lost = False
+
+    @property
+    def is_healthy(self) -> bool:
+        return not self.is_lost
+
+
+async def test_a_model_that_is_lost_for_good_is_told_whoever_stands_in_for_it():
+    here, far = Lost(demo_folder()), guarded("far")
+    engine = Routed({"chat": Fallback([guarded("here", here), far], Numbers())}, default="chat")
+    await far.start()
+    assert not is_broken(engine)
+    here.is_lost = True
+    assert is_broken(engine)
+    assert is_up(engine)
+
+
+async def test_a_server_that_is_away_needs_no_new_process():
+    breaker = Breaker(failures=1)
+    engine = guarded("far", RemoteEngine(["http://127.0.0.1:9/v1"]), breaker)
+    with pytest.raises(Unavailable):
+        _ = engine.model
+    breaker.fail(breaker.admit())
+    assert not is_up(engine)
+    assert not is_broken(engine)
