@@ -263,16 +263,17 @@ def _reports(config: Config) -> Finding:
 
 
 def _admin(config: Config) -> Finding:
-    """A hint where they are served to others, and under no name that they answer to."""
+    """A hint where they are served under no name that they answer to; a fault where others may listen in."""
     what, settings = say("check_admin"), config.settings
     admin, server, console = settings.admin, settings.server, settings.console
     if not admin.enabled:
         return Finding("hint", what, say("check_admin_off"))
-    is_reached = bool(admin.url or console.allowed_hosts or console.allowed_origins)
-    is_here = server.is_loopback and not server.trusted_proxies
-    if not (is_reached or is_here or (config.pair and not server.trusted_proxies)):
+    if not (server.is_loopback or config.pair or server.trusted_proxies):
+        return Finding("fault" if settings.production else "hint", what, say("check_admin_plain", host=server.host))
+    if server.trusted_proxies and not (admin.url or console.allowed_hosts or console.allowed_origins):
         return Finding("hint", what, say("check_admin_nowhere"))
-    url = admin.url or next(iter(console.allowed_origins), "") or server.url
+    hosts = console.allowed_hosts if server.trusted_proxies else ()
+    url = admin.url or next(iter((*console.allowed_origins, *(f"https://{host}" for host in hosts))), server.url)
     if admin.oidc.issuer:
         return Finding("fine", what, say("check_admin_oidc", url=url, issuer=urlsplit(admin.oidc.issuer).hostname))
     return Finding("fine", what, say("check_admin_ok", url=url))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import ssl
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from time import monotonic
 from typing import Any, NoReturn
 
 from bot.texts import say
-from core.errors import Misconfigured
+from core.errors import Misconfigured, trace
 
 log = logging.getLogger(__name__)
 
@@ -56,22 +57,22 @@ class Pair:
 def load(files: Files) -> Pair:
     """For TLS 1.3 and nothing older. Raises Misconfigured: which file, what, what to do."""
     certificate, key = files
-    for file in files:
-        try:
-            file.read_bytes()
-        except OSError as error:
-            raise Misconfigured(say("tls_unreadable", file=file, error=type(error).__name__)) from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.set_alpn_protocols(["http/1.1"])
     try:
+        for file in files:
+            file.read_bytes()  # whose error names the file; the ones below do not
         context.load_cert_chain(certificate, key, password=_no_password)
+        return Pair(certificate, context, trusting(certificate))
     except _Encrypted:
         raise Misconfigured(say("tls_encrypted", key=key)) from None
     except ssl.SSLError as error:
         name = "tls_mismatch" if error.reason in _MISMATCH else "tls_no_pair"
         raise Misconfigured(say(name, certificate=certificate, key=key)) from None
-    return Pair(certificate, context, trusting(certificate))
+    except OSError as error:  # also where a file goes away between the two readings
+        which = error.filename or f"{certificate}, {key}"
+        raise Misconfigured(say("tls_unreadable", file=which, error=type(error).__name__)) from None
 
 
 def examine(pair: Pair) -> Certificate:
@@ -119,6 +120,7 @@ class Server:
         self._doubted: State | None = None
         self._refused: State | None = None
         self._reminded = float("-inf")
+        self._told: dict[str, str] = {}
         self._newest = load(files)
         self.context = self._newest.server
         self.context.sni_callback = self._choose  # is called where the client names no server, too
@@ -126,8 +128,8 @@ class Server:
     async def watch(self, every: float = LOOK_SECONDS) -> None:
         """Looks at the files until cancelled, and reminds once a day of an end that is near."""
         while True:
-            self.look()
-            self._remind()
+            for step in (self.look, self._remind):
+                self._go_on_after(step)
             await asyncio.sleep(every)
 
     def look(self) -> None:
@@ -150,6 +152,18 @@ class Server:
             if state == _state(self._files):
                 self._newest, self._taken, self._reminded = newest, state, float("-inf")
                 log.info("a new certificate is used, valid until %s", f"{certificate.until:%Y-%m-%d}")
+
+    def _go_on_after(self, step: Callable[[], None]) -> None:
+        """Whatever goes wrong in it is told, once for as long as it is the same: nobody else would notice."""
+        try:
+            step()
+        except Exception as error:
+            told = trace(error)
+            if str(told) != self._told.get(step.__name__):
+                log.error("the certificate could not be looked at, and is looked at again: %s", told)
+                self._told[step.__name__] = str(told)
+        else:
+            self._told.pop(step.__name__, None)
 
     def _choose(self, connection: ssl.SSLSocket | ssl.SSLObject, _: str | None, __: ssl.SSLContext) -> None:
         connection.context = self._newest.server

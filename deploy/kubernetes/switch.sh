@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The blue-green switch: a new release starts beside the one that serves, and people reach it once it is ready.
-#   switch.sh install IMAGE    the first time: both colours, of which blue serves; the Secret `parley` must be there
+#   switch.sh install IMAGE    the first time: both colours, of which blue serves; the Secret `parley` must be there. Where
+#                              it failed, it is called again
 #   switch.sh release IMAGE    migrate, start IMAGE in the idle colour, wait until it is ready, switch
 #   switch.sh back             the colour before serves again, with the release it had
 #   switch.sh finish           the idle colour ends: what it had begun is finished first
@@ -59,9 +60,11 @@ install() {
         || die "It is installed already: switch.sh release $1" "已经安装:switch.sh release $1"
     k apply --filename "$here/parley.yaml"
     migrate "$1"
-    of blue "$1" | k create --filename -
-    of green "$1" | k create --filename -
-    k rollout status deployment parley-blue --timeout "${timeout}s"
+    of blue "$1" | k apply --filename -
+    of green "$1" | k apply --filename -
+    k rollout status deployment parley-blue --timeout "${timeout}s" \
+        || die "blue did not become ready, and nobody reaches it yet: kubectl logs deployment/parley-blue; then install again." \
+            "blue 未就绪,尚不对外提供服务:kubectl logs deployment/parley-blue;之后可再次 install。"
     k create --filename "$here/service.yaml"
     say "✓ blue serves: $1 · 现在由 blue 提供服务"
 }
@@ -105,5 +108,5 @@ status() {
 case "${1:-}" in
     install | release) [ -n "${2:-}" ] || die "Name the image: switch.sh $1 IMAGE" "请指定镜像。"; "$1" "$2" ;;
     back | finish | status) "$1" ;;
-    *) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

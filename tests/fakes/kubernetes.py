@@ -52,6 +52,9 @@ class Cluster:
             self.changed.notify_all()
         return item
 
+    def version_of(self, path: str) -> str:
+        return str(self.objects[path]["metadata"]["resourceVersion"])
+
     def remove(self, path: str) -> Object | None:
         with self.changed:
             self.version += 1
@@ -120,6 +123,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         item = self._body()
         path = f"{urlsplit(self.path).path}/{item['metadata']['name']}"
+        if path in self.cluster.objects:
+            return self._refuse(path, 409, "AlreadyExists")
         self._answer(self.cluster.keep("POST", path, item), 201)
 
     def do_PATCH(self) -> None:
@@ -135,6 +140,10 @@ class _Handler(BaseHTTPRequestHandler):
         item, target = self._body(), path.removesuffix("/scale")
         if path.endswith("/scale"):
             item = merged(self.cluster.objects[target], {"spec": {"replicas": item["spec"].get("replicas", 0)}})
+        elif target not in self.cluster.objects:
+            return self._refuse(path)
+        elif item["metadata"].get("resourceVersion", "") not in ("", self.cluster.version_of(target)):
+            return self._refuse(path, 409, "Conflict")
         self.cluster.keep("PUT", target, item)
         return self._scale(path) if path.endswith("/scale") else self._answer(item)
 
@@ -181,10 +190,11 @@ class _Handler(BaseHTTPRequestHandler):
         body: Object = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
         return body
 
-    def _refuse(self, path: str) -> None:
-        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
+    def _refuse(self, path: str, code: int = 404, reason: str = "NotFound") -> None:
+        status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}
         name = urlsplit(path).path.rpartition("/")[2]
-        self._answer(status | {"message": f'"{name}" not found', "details": {"name": name}}, 404)
+        message = {"NotFound": "not found", "AlreadyExists": "already exists", "Conflict": "was changed meanwhile"}
+        self._answer(status | {"message": f'"{name}" {message[reason]}', "details": {"name": name}}, code)
 
     def _answer(self, value: Object, code: int = 200) -> None:
         data = json.dumps(value).encode()

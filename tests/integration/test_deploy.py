@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import ssl
 import subprocess
 import sys
@@ -13,9 +14,11 @@ from collections.abc import Generator, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatch
 from hashlib import sha256
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from io import StringIO
 from pathlib import Path
 from shutil import which
+from threading import Thread
 from typing import Any
 
 import kubernetes_validate
@@ -30,9 +33,11 @@ from cryptography.x509.oid import NameOID
 from rich.console import Console
 
 from bot import config
+from bot.admin.place import Places
 from bot.check import examine
 from tests.fakes.kubernetes import Cluster, serving
 from tests.fakes.wire import WireServer, running
+from tests.server import free_port
 
 HERE = Path(__file__).parents[2]
 DEPLOY = HERE / "deploy"
@@ -135,8 +140,12 @@ def test_a_variant_that_cannot_be_built_is_refused_before_anything_is_fetched(gi
 
 
 def health(port: int) -> int:
+    """As Docker runs it where people's machines are behind a proxy, which is closed here."""
     command = [sys.executable, "-IS", str(DEPLOY / "healthcheck.py")]
-    return subprocess.run(command, env={"PARLEY_SERVER__PORT": str(port)}, capture_output=True).returncode
+    proxies = dict.fromkeys(
+        ("http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"), f"http://127.0.0.1:{free_port()}"
+    )
+    return subprocess.run(command, env={"PARLEY_SERVER__PORT": str(port), **proxies}, capture_output=True).returncode
 
 
 @pytest.mark.parametrize(("answers", "status"), [({"/healthz": 200}, 0), ({"/healthz": 500}, 1), ({}, 1)])
@@ -174,6 +183,44 @@ def speaking_tls(folder: Path) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.load_cert_chain(file)
     return context
+
+
+# Stands in for buildah: what stands behind `--` is asked of the "container", which the test has answer.
+BUILDAH = """#!/bin/sh
+while [ "$1" != -- ]; do shift; done; shift
+case "$*" in
+    "") exit 125 ;;
+    "sh -c test "*) exit 0 ;;
+    "sh -c "*) exit $TOOLS ;;
+    check) exit $HEALTH ;;
+    *) exit 1 ;;
+esac
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "check", "said"),
+    [
+        ({"TOOLS": "0", "HEALTH": "0"}, ["CMD", "check"], "It is healthy before it has started"),
+        ({"TOOLS": "0", "HEALTH": "1"}, ["CMD", "check"], "It is not healthy"),
+        ({"TOOLS": "125", "HEALTH": "1"}, ["CMD", "check"], "gcc is in the image"),
+        ({"TOOLS": "0", "HEALTH": "1"}, ["CMD"], "The image has no health check"),
+    ],
+)
+def test_the_proof_takes_no_failure_to_ask_for_a_good_answer(
+    tmp_path: Path, answers: dict[str, str], check: list[str], said: str
+) -> None:
+    for name, text in {"buildah": BUILDAH, "ip": "#!/bin/sh\n"}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "root/app/bot").mkdir(parents=True)
+    (tmp_path / "config.json").write_text(json.dumps({"Healthcheck": {"Test": check}}))
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "container": "c", "work": str(tmp_path), **answers}
+    command = f'say() {{ echo "$*" >&2; }}; export -f say; exec bash {DEPLOY / "proof.sh"}'
+    done = subprocess.run(
+        ["bash", "-c", command], env=environment | {"root": str(tmp_path / "root")}, capture_output=True, text=True
+    )
+    assert (done.returncode, said in done.stderr) == (1, True), done.stderr
 
 
 # ---------------------------------------------------------------------------------------------------------- the compose
@@ -259,11 +306,50 @@ def test_the_operators_settings_of_compose_reach_the_bot(tmp_path: Path, databas
     """The address of their pages and the limits of a day may be set beside the secrets."""
     limits = {f"PARLEY_LIMITS__{whose}__{what}" for whose in ("PERSON", "WORKSPACE") for what in ("MESSAGES", "TOKENS")}
     example = (DEPLOY / "compose.env.example").read_text(encoding="utf-8")
-    named = limits | {"PARLEY_ADMIN__URL", "PARLEY_ADMIN_OIDC_SECRET"}
+    addresses = {
+        "PARLEY_ADMIN__URL": "https://chat.example.com",
+        "PARLEY_CONSOLE__ALLOWED_ORIGINS": '["https://chat.example.com"]',
+        "PARLEY_SERVER__TRUSTED_PROXIES": '["172.30.80.0/24"]',
+    }
+    named = limits | addresses.keys() | {"PARLEY_ADMIN_OIDC_SECRET"}
     assert named <= {*re.findall(r"^#([A-Z_]+)=", example, re.MULTILINE)}
-    given_here = {"PARLEY_ADMIN__URL": "https://chat.example.com", **{name: str(n) for n, name in enumerate(limits, 7)}}
+    given_here = addresses | {name: str(n) for n, name in enumerate(limits, 7)}
     bot = composed(tmp_path, more=given_here)["services"]["bot"]["environment"]
     assert given_here.items() <= bot.items()
+
+
+def test_the_gateway_is_believed_where_no_other_proxy_is_named(tmp_path: Path) -> None:
+    bot = composed(tmp_path, more={"OUTSIDE_GATEWAY": "172.30.90.1"})["services"]["bot"]["environment"]
+    assert json.loads(bot["PARLEY_SERVER__TRUSTED_PROXIES"]) == ["172.30.90.1/32"]
+
+
+@pytest.mark.parametrize("files", [("compose.yaml",), ("compose.yaml", "compose.gpu.yaml")], ids=["", "gpu"])
+def test_no_service_may_take_the_whole_machine_and_how_much_can_be_set(tmp_path: Path, files: tuple[str, ...]) -> None:
+    example = (DEPLOY / "compose.env.example").read_text(encoding="utf-8")
+    figures = dict(re.findall(r"^#(\w+_MEMORY|\w*PIDS)=(\w+)$", example, re.MULTILINE))
+    profiles = {"COMPOSE_PROFILES": "gpu,vllm"}
+    services = composed(tmp_path, more=profiles, files=files)["services"]
+    for name, service in services.items():
+        assert int(service["mem_limit"]) >= 2**30, name
+        assert service["pids_limit"] >= 1024, name
+    if len(files) == 1:
+        said = composed(tmp_path, more=profiles | figures)["services"]
+        assert said == services, "the example names other figures"
+    other = composed(tmp_path, more=profiles | dict.fromkeys(figures, "3072"), files=files)["services"]
+    assert {(service["mem_limit"], service["pids_limit"]) for service in other.values()} == {("3072", 3072)}
+
+
+def test_the_model_server_is_asked_for_its_health_past_any_proxy(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        Thread(target=server.handle_request, daemon=True).start()
+        (_, _, option, program) = composed(tmp_path, more={"COMPOSE_PROFILES": "vllm"})["services"]["vllm"][
+            "healthcheck"
+        ]["test"]
+        program = program.replace(":8000/health", f":{server.server_port}/")
+        assert str(server.server_port) in program
+        proxies = {"http_proxy": f"http://127.0.0.1:{free_port()}"}
+        done = subprocess.run([sys.executable, option, program], env=proxies, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_bot_may_end_in_its_own_time(tmp_path: Path) -> None:
@@ -353,6 +439,30 @@ def test_prometheus_accepts_its_settings_and_every_rule_asks_a_job_that_is_scrap
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_cluster_is_alerted_by_the_same_rules(tmp_path: Path) -> None:
+    place, rules = KUBERNETES / "prometheusrule.yaml", DEPLOY / "prometheus/rules.yml"
+    item = yaml.safe_load(place.read_text(encoding="utf-8"))
+    assert item == {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "parley"},
+        "spec": yaml.safe_load(rules.read_text(encoding="utf-8")),
+    }, "its head says how it is made anew"
+    (spec := tmp_path / "spec.yml").write_text(yaml.safe_dump(item["spec"], allow_unicode=True), encoding="utf-8")
+    done = subprocess.run([tool("promtool"), "check", "rules", str(spec)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_rules_of_the_cluster_are_made_anew_as_their_head_says(tmp_path: Path) -> None:
+    for name in ("kubernetes/prometheusrule.yaml", "prometheus/rules.yml"):
+        (tmp_path / "deploy" / name).parent.mkdir(parents=True)
+        shutil.copyfile(DEPLOY / name, tmp_path / "deploy" / name)
+    made = tmp_path / "deploy/kubernetes/prometheusrule.yaml"
+    command = "\n".join(re.findall(r"^#   (sed .+)$", made.read_text(encoding="utf-8"), re.MULTILINE))
+    subprocess.run(["sh", "-euc", command], cwd=tmp_path, check=True)
+    assert made.read_bytes() == (KUBERNETES / "prometheusrule.yaml").read_bytes()
+
+
 def test_prometheus_asks_the_services_that_compose_starts(tmp_path: Path) -> None:
     project = composed(tmp_path, more={"COMPOSE_PROFILES": "gpu"})
     settings = yaml.safe_load((DEPLOY / "prometheus/prometheus.yml").read_text(encoding="utf-8"))
@@ -437,7 +547,20 @@ async def test_the_production_check_finds_nothing_missing_in_what_the_cluster_st
 ) -> None:
     (settings,) = (item["data"] for item in manifests() if item["kind"] == "ConfigMap")
     secret = {name: value for name, value in FILLED.items() if name.startswith("PARLEY_")}
-    assert_nothing_is_missing(*await checked(given(settings | secret, tmp_path, database_url), monkeypatch))
+    status, said = await checked(given(settings | secret, tmp_path, database_url), monkeypatch)
+    assert_nothing_is_missing(status, said)
+    assert "at https://chat.example.com/admin" in said
+
+
+def test_the_ingress_of_the_cluster_is_believed_and_its_address_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    (data,) = (item["data"] for item in manifests() if item["kind"] == "ConfigMap")
+    for name, value in data.items():
+        monkeypatch.setenv(name, value)
+    settings = config.load(HERE / "app.yaml", must_do=False).settings
+    assert settings.server.trusted_proxies
+    host = {"Host": settings.console.allowed_hosts[0]}
+    assert Places.of(settings).check("GET", "http", host).is_secure
+    assert settings.console.allowed_origins == (settings.admin.url,) == (f"https://{host['Host']}",)
 
 
 @pytest.fixture
@@ -552,6 +675,25 @@ def test_the_first_installation_is_one_command_and_is_not_repeated(
     assert kept.writes == []
 
 
+def test_an_installation_that_failed_is_called_again_and_succeeds(tmp_path: Path) -> None:
+    tool("kubectl")
+    kept = Cluster()
+    kept.unready_images.add("parley:0.1.0")
+    with serving(kept) as url:
+        failed = switch(url, tmp_path, "install", "parley:0.1.0")
+        assert failed.returncode == 1
+        assert "blue did not become ready" in failed.stderr
+        assert not any(path.endswith("/services/parley") for path in kept.objects), "nobody reaches it"
+        assert switch(url, tmp_path, "install", "parley:0.1.1").returncode == 0
+        assert (live(kept), running_in(kept, "blue"), running_in(kept, "green")) == (
+            "blue",
+            (2, "parley:0.1.1"),
+            (0, "parley:0.1.1"),
+        )
+        assert switch(url, tmp_path, "release", "parley:0.2.0").returncode == 0
+        assert (live(kept), running_in(kept, "green")) == ("green", (2, "parley:0.2.0"))
+
+
 def test_the_unit_for_one_machine_is_one_systemd_takes_and_gives_time_to_drain(tmp_path: Path):
     text = (DEPLOY / "parley.service").read_text()
     (program := tmp_path / "parley").write_text("#!/bin/sh\n")
@@ -559,5 +701,7 @@ def test_the_unit_for_one_machine_is_one_systemd_takes_and_gives_time_to_drain(t
     (unit := tmp_path / "parley.service").write_text(text.replace("/srv/parley/app/.venv/bin/parley", str(program)))
     verified = subprocess.run([tool("systemd-analyze"), "verify", unit], capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
+    (files,) = re.findall(r"^LimitNOFILE=(\d+)$", text, re.MULTILINE)
+    assert int(files) >= 65536, "each open page holds a connection"
     (patience,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)
     assert int(patience) > config.Settings().server.shutdown_seconds

@@ -168,6 +168,45 @@ async def test_a_pair_that_is_just_being_written_is_waited_for(tmp_path, caplog)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+@pytest.mark.parametrize("step", ["load_cert_chain", "load_verify_locations"])
+def test_a_file_that_goes_away_while_it_is_read_is_a_problem_like_any_other(tmp_path, monkeypatch, step):
+    files, read = make_pair(tmp_path, "parley.example"), getattr(ssl.SSLContext, step)
+
+    def gone(context, *args, **kwargs):
+        files[0].unlink()
+        return read(context, *args, **kwargs)
+
+    monkeypatch.setattr(ssl.SSLContext, step, gone)
+    with pytest.raises(Misconfigured, match=r"server.crt.* cannot be read \(FileNotFoundError\)"):
+        tls.load(files)
+
+
+async def test_the_watch_goes_on_after_whatever_happens_and_says_it_once(tmp_path, caplog, monkeypatch):
+    place = make_pair(tmp_path, "soon.example", until=13)
+    server, old, looks = tls.Server(place), shown_in(place[0]), 0
+    take(make_pair(tmp_path / "new", "new.example"), place)
+
+    def state(files, real=tls._state):
+        nonlocal looks
+        looks += 1
+        if looks < 4:
+            raise ValueError("canary")
+        return real(files)
+
+    monkeypatch.setattr("bot.tls._state", state)
+    async with serving(server) as port:
+        watching = asyncio.create_task(server.watch(every=0.01))
+        async with asyncio.timeout(20):
+            while (await shake(port, client()))[1] == old:
+                await asyncio.sleep(0.01)
+        watching.cancel()
+    (error,) = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert "ValueError" in error.getMessage()
+    assert "tls.py" in error.getMessage()
+    reminders = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(reminders) == 1, "an end that is near is told all the same"
+
+
 async def test_an_end_that_is_near_is_told_once_a_day(tmp_path, caplog, monkeypatch):
     server = tls.Server(make_pair(tmp_path, "soon.example", until=13))
     looks = 0

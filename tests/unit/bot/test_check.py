@@ -107,6 +107,33 @@ async def test_where_the_operators_pages_are_is_said_and_that_a_proxy_hides_them
     assert re.search("• +operator's pages +off", (await checked())[1])
 
 
+@pytest.mark.parametrize("named", ["PARLEY_ADMIN__URL", "PARLEY_CONSOLE__ALLOWED_HOSTS", ""])
+async def test_pages_that_others_reach_over_plain_http_are_a_fault_in_production(place, monkeypatch, named):
+    url, hosts = "https://chat.example.com", '["chat.example.com"]'
+    monkeypatch.setenv("PARLEY_SERVER__HOST", "0.0.0.0")
+    monkeypatch.setenv("PARLEY_CONSOLE__TOKENS", json.dumps({"ada": "0" * 64}))
+    if named:
+        monkeypatch.setenv(named, url if named.endswith("URL") else hosts)
+    said = (await checked(production=True))[1]
+    (line,) = [line for line in said.splitlines() if "operator's pages" in line]
+    assert line.startswith("✗")
+    assert 'PARLEY_SERVER__TRUSTED_PROXIES=["10.0.0.0/24"]' in line
+    assert re.search("• +operator's pages +0.0.0.0 is reached", (await checked())[1])
+    monkeypatch.setenv("PARLEY_SERVER__TRUSTED_PROXIES", '["10.0.0.0/24"]')
+    where = f"at {url}/admin" if named else "nobody reaches them but on this machine"
+    assert re.search(f"[✓•] +operator's pages +{where}", (await checked(production=True))[1])
+
+
+@pytest.mark.parametrize("way", ["tls", "here", "off"])
+async def test_pages_that_nobody_can_listen_to_are_none(place, monkeypatch, way):
+    monkeypatch.setenv("PARLEY_SERVER__HOST", "127.0.0.1" if way == "here" else "0.0.0.0")
+    if way == "tls":
+        use(monkeypatch, *make_pair(place, "parley.example"))
+    monkeypatch.setenv("PARLEY_ADMIN__ENABLED", "false" if way == "off" else "true")
+    said = (await checked(production=True))[1]
+    assert re.search(("• +operator's pages +off" if way == "off" else "✓ +operator's pages +at http"), said)
+
+
 async def test_where_errors_go_is_told_and_the_key_is_not(place, monkeypatch):
     assert "PARLEY_SENTRY_DSN names a Sentry project" in (await checked())[1]
     monkeypatch.setenv("PARLEY_SENTRY_DSN", "https://0123abcd@sentry.example.com/7")
@@ -128,3 +155,9 @@ async def test_everything_is_said_in_chinese_as_well(place, monkeypatch):
     _, page = await checked()
     assert "parley.example 的证书有效期仅到" in page
     assert "不发送到任何地方" in page
+
+
+async def test_plain_pages_are_a_fault_in_chinese_as_well(place, monkeypatch):
+    monkeypatch.setenv("PARLEY_SERVER__HOST", "0.0.0.0")
+    monkeypatch.setattr("bot.texts._speaking", "zh")
+    assert re.search("✗ +运维页面 +其他机器可以访问 0.0.0.0", (await checked(production=True))[1])

@@ -78,6 +78,36 @@ async def test_over_plain_http_to_the_proxy_nothing_strict_is_said():
     assert "Strict-Transport-Security" not in headers
 
 
+async def cookies_over(proto, trusted):
+    """What a page's cookies look like where the proxy says it was asked over `proto`."""
+
+    async def page(_: web.Request) -> web.Response:
+        response = web.Response(headers={"Set-Cookie": "secure=1; Path=/; HttpOnly"})
+        response.headers.add("Set-Cookie", "kept=1; Secure; Path=/")
+        response.set_cookie("lang", "zh")
+        return response
+
+    app = make_app(routes=[web.get("/", page)], webhooks=[], accept=accept, ready=ready, trusted_proxies=trusted)
+    told = FORWARDED | {"X-Forwarded-Proto": proto}
+    async with (
+        TestServer(app) as server,
+        ClientSession() as http,
+        http.get(server.make_url("/"), headers=told) as response,
+    ):
+        return response.headers.getall("Set-Cookie")
+
+
+async def test_a_cookie_that_is_set_over_https_is_kept_to_it_once():
+    cookies = await cookies_over("https", [HERE])
+    assert len(cookies) == 3
+    assert [cookie.count("; Secure") for cookie in cookies] == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("proto", "trusted"), [("http", [HERE]), ("https", [])])
+async def test_over_plain_http_or_by_a_strangers_word_a_cookie_stays_as_it_was(proto, trusted):
+    assert [cookie.count("; Secure") for cookie in await cookies_over(proto, trusted)] == [0, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("hops", "asker"),
     [
