@@ -28,11 +28,16 @@ async def beat(house: "House") -> None:
 
 
 async def feel(house: "House") -> None:
-    """Tells the metrics which parts are there and how long the queue is; gives the house up where its model is lost."""
+    """Tells the metrics which parts are there and how long the queue is.
+
+    Gives the house up where its model is lost and nobody stands in for it: after a new start the model has to be there,
+    so whoever answers meanwhile must not be lost with it.
+    """
     metrics = house.metrics
     metrics.gauge("turns_active", house.manager.active)
-    metrics.gauge("up", is_up(house.engine), part="engine")
-    if is_broken(house.engine):
+    has_engine = is_up(house.engine)
+    metrics.gauge("up", has_engine, part="engine")
+    if not has_engine and is_broken(house.engine):
         house.give_up("The model in this process is lost for good")
     house.has_database = await _is_there(house.store)
     metrics.gauge("up", house.has_database, part="database")

@@ -1,6 +1,7 @@
 """`parley serve` and `parley db upgrade`: progress while things start, and an end that loses nothing."""
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import signal
@@ -28,6 +29,9 @@ if sys.platform == "win32":
 else:
     from uvloop import run as run_loop
 
+
+# Seconds; from the last answer on, to close what is open.
+_LAST_THINGS = 15.0
 
 Tell = Callable[[str], None]
 
@@ -93,10 +97,20 @@ async def serve(config: Config, screen: Console) -> bool:
             gc.collect()
             gc.freeze()  # what stays for good: looking through all of torch again and again would hold the loop up
             await _any_of(ended, house.broken)
+            if house.broken.is_set():
+                _end_by(server.shutdown_seconds + _LAST_THINGS)
             if house.manager.active:
                 tell(say("serve_stopping", count=house.manager.active, seconds=server.shutdown_seconds))
         tell(say("serve_ended"))
         return not house.broken.is_set()
+
+
+def _end_by(seconds: float) -> None:
+    """Nobody who supervises it has asked for this end and kills it when it takes too long, as where a GPU hangs.
+
+    Says where it hangs then, and exits with status 1. A thread that needs no lock of Python's sees to it.
+    """
+    faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 async def _any_of(*events: asyncio.Event) -> None:

@@ -1,18 +1,12 @@
-"""`parley serve` with a model that can be broken for good, and another that stands in for it and takes its time.
+"""`parley serve` with a model that can be broken for good: by a question with "break" in it."""
 
-`python -m tests.broken_serve SECONDS`: an answer of the other takes so long. A question with "break" in it is the last
-one that the model is asked.
-"""
-
-import sys
 from collections.abc import AsyncGenerator
 
 from rich.console import Console
 
-from bench.server import SlowEcho
 from bot import app, config
 from bot.serve import run
-from core.engine import Fallback, Guarded, LocalEngine, demo_folder
+from core.engine import Guarded, LocalEngine, demo_folder
 from core.ports import Conversation, Delta, Metrics
 from core.turn import SamplingParams
 
@@ -27,10 +21,8 @@ class Breakable(LocalEngine):
             yield delta
 
 
-def engine(_: object, metrics: Metrics) -> Fallback:
-    seconds = float(sys.argv[1])
-    here = Guarded(Breakable(demo_folder(), threads=1), "local", metrics)
-    return Fallback([here, Guarded(SlowEcho(seconds, seconds), "remote", metrics)], metrics)
+def engine(_: object, metrics: Metrics) -> Guarded:
+    return Guarded(Breakable(demo_folder(), threads=1), "local", metrics)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def is_up(engine: Engine) -> bool:
 
 
 def is_broken(engine: Engine) -> bool:
-    """Whether a model in this process is lost for good: only a new process brings it back, whoever stands in for it."""
+    """Whether a model in this process is lost for good: only a new process brings it back."""
     inner = (_inner(link) for chain in _routes(engine).values() for link in _links(chain))
     return any(isinstance(one, LocalEngine) and not one.is_healthy for one in inner)
 

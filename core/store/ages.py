@@ -1,6 +1,7 @@
 """What is older than its workspace keeps it is forgotten, a few rows at a time."""
 # ruff: noqa: S608 - what is put together here are constants of this room
 
+import logging
 from collections.abc import Mapping
 from datetime import timedelta
 from uuid import UUID
@@ -13,6 +14,8 @@ from core.store.database import Database, Row
 from core.store.room import NOBODY, Params
 from core.store.rounds import Round
 from core.store.vault import DAMAGED, Vault
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 500  # rows, with all that hangs on them: what is locked at once is soon free again
 _CALLED = 12  # hexadecimal digits of a workspace's index that the log names it by
@@ -171,6 +174,10 @@ class Ages:
                 is_whole = is_whole and len(places) == len(rows)
                 if not places:
                     break
+        if not is_whole:
+            logger.warning(
+                "what an earlier release has kept is not forgotten here: an encryption key for it is missing"
+            )
         return is_whole
 
     async def _workspace(self, table: str, row: Row) -> UUID | None:

@@ -41,13 +41,16 @@ def test_each_rule_fires_when_it_should_and_stays_quiet_when_it_should_not():
         ("and on() sum(increase(parley_turns_total[5m])) >= 20", ""),
         ('100 * DCGM_FI_PROF_GR_ENGINE_ACTIVE{job="dcgm"} or ', ""),
         ('DCGM_FI_DEV_GPU_UTIL{job="dcgm"}', "DCGM_FI_DEV_GPU_UTIL"),
-        ("lost\"}[2m])) > 0\n        for: 2m", "lost\"}[5m])) > 0\n        for: 2m"),
-        ("max by (part) (parley_up) == 0", "min by (part) (parley_up) == 0"),
+        ("lost\"}[2m])) > 0", "lost\"}[5m])) > 0"),
+        ("lost\"}[30m] offset 10m)) > 0", "lost\"}[30m] offset 10m)) > 9"),
+        ("max by (job, namespace, part) (parley_up)", "min by (job, namespace, part) (parley_up)"),
+        ("namespace, part) (parley_up)", "part) (parley_up)"),
+        ("> 0.2\n", "> 0.3\n"),
         ("(parley_engine_breaker) == 2\n        for: 5m", "(parley_engine_breaker) == 2\n        for: 1m"),
     ],
     ids=[
         *("slow answers", "failing answers", "idle nights", "divided GPUs", "others' GPUs", "one event"),
-        *("one process", "a short rest"),
+        *("a quiet house", "one process", "another house", "refusals", "a short rest"),
     ],
 )  # fmt: skip
 def test_a_rule_that_is_changed_by_mistake_is_found_out(tmp_path, was, now):

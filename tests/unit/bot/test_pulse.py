@@ -93,13 +93,18 @@ async def test_without_an_engine_it_stays_open_too():
 
 
 @pytest.mark.parametrize("has_another", [True, False])
-async def test_a_model_that_is_lost_for_good_gives_the_process_up_whoever_stands_in(caplog, has_another):
-    here, far = Guarded(Lost(demo_folder()), "here", Numbers()), Guarded(ScriptedEngine(), "far", Numbers())
+async def test_a_model_that_is_lost_for_good_gives_the_process_up_where_nobody_stands_in(caplog, has_another):
+    here, breaker = Guarded(Lost(demo_folder()), "here", Numbers()), Breaker(failures=1)
+    far = Guarded(ScriptedEngine(), "far", Numbers(), breaker)
     house = house_of(Fallback([here, far], Numbers()) if has_another else here)
     await far.start()
+    if has_another:
+        await feel(house)
+        assert (told(house, "engine"), house.broken.is_set()) == (1, False), "whoever answers is lost with it"
+        breaker.fail(breaker.admit())
     for _ in range(2):
         await feel(house)
-    assert told(house, "engine") == has_another
+    assert told(house, "engine") == 0
     assert house.broken.is_set()
     assert await ready(house) == (503, {"status": "not ready", "waiting_for": "another process"})
     (error,) = [record for record in caplog.records if record.levelno == logging.ERROR]

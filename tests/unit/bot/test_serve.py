@@ -121,11 +121,14 @@ async def said_at_start(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_a_house_that_only_a_new_process_helps_ends_itself_with_status_1(place, monkeypatch):
     in_place_of_a_house(monkeypatch, asyncio.Event.set)
+    bound = Mock()
+    monkeypatch.setattr("bot.serve.faulthandler.dump_traceback_later", bound)
     page = io.StringIO()
     with pytest.raises(SystemExit) as ended:
         run(config.load(), Console(file=page, width=500))
     assert ended.value.code == 1
     assert "Ended" in page.getvalue()
+    bound.assert_called_once_with(config.load().settings.server.shutdown_seconds + 15, exit=True)
 
 
 def test_a_house_that_was_told_to_end_has_status_0(place, monkeypatch):
