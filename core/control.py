@@ -17,9 +17,10 @@ _WRONG = 2  # out of 5; a thumb down is 1
 
 
 async def act(hall: Hall, claim: Claim, *, refusal: str = "not_allowed") -> None:
-    """Does what one control event asks for and ends its row, in one transaction. Raises LeaseLost or NotStored.
+    """Does what one control event asks for and ends its row, in one transaction.
 
-    `refusal` names what is said to whoever may not, "" where that is nothing.
+    `refusal` names what is said to whoever may not, "" where that is nothing. Raises LeaseLost, NotStored, and
+    KeyMissing where another process may do it.
     """
     async with hall.store.unit() as unit:
         match claim.event:

@@ -11,7 +11,7 @@ from core.answer import conversation
 from core.commands import is_farewell, question_in
 from core.delivery import Courier, Feed
 from core.drafting import Drafter
-from core.errors import Busy, EngineError, LeaseLost, Malformed, NotStored, TooLong, trace
+from core.errors import Busy, EngineError, KeyMissing, LeaseLost, Malformed, NotStored, TooLong, trace
 from core.extras import Placed, within_room
 from core.hall import Hall
 from core.history import within_budget
@@ -150,7 +150,8 @@ class Dialog:
     async def answer(self) -> Handover | None:
         """Writes the answer and stores it as final; None where it is left to the outbox to show it.
 
-        Raises LeaseLost where the turn is no longer ours and NotStored where it could not be begun.
+        Raises LeaseLost where the turn is no longer ours, NotStored where it could not be begun, and KeyMissing where
+        another process may answer it.
         """
         plan, delivery = await self._begin()
         if delivery is None:
@@ -463,7 +464,7 @@ class Dialog:
         return State.STOPPED
 
     def _failed(self, error: BaseException) -> State:
-        if isinstance(error, NotStored | LeaseLost):
+        if isinstance(error, NotStored | LeaseLost | KeyMissing):
             raise error
         where = f"turn {self.claim.reply_id}, attempt {self.claim.attempts}"
         if isinstance(error, TooLong | Busy | Malformed):

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 # Revisions of a later try of the same turn are newer than all of an earlier one's.
 _REVISIONS_PER_ATTEMPT = 1_000_000
+_MOST_ATTEMPTS = 2_000  # that are told apart: revisions have 31 bits. One that waits for a key is tried for days.
 _AT_ONCE = 0.03  # seconds, which nobody sees
 
 
@@ -33,7 +34,7 @@ class Drafter:
         self._drafts = drafts
         self._reply_id = reply_id
         self._manuscript = manuscript
-        self._revision = attempt * _REVISIONS_PER_ATTEMPT
+        self._revision = min(attempt, _MOST_ATTEMPTS) * _REVISIONS_PER_ATTEMPT
         self._interval = interval
         self._on_first_text = on_first_text
         self._saved: tuple[str, str] = ("", "")

@@ -15,6 +15,8 @@ from core.ports import Claim, Mark
 log = logging.getLogger(__name__)
 
 TRIES = 10
+_OWN_TRIES = 3  # of them, at least, before a process gives up: an event may have been tried often for other reasons
+_WAITING = 10_000  # events whose tries a process remembers
 _PATIENCE = 2.0  # seconds; a door that does not know by then is asked again later
 _PAUSE = 0.5  # seconds before the second try; twice as long before each further one: two minutes for all
 _LONGEST_PAUSE = 30.0
@@ -44,6 +46,7 @@ class Introductions:
         self._places = max(1, hall.terms.concurrency // _SHARE)
         self._waiting = 0
         self._silent: dict[str, float] = {}
+        self._tries: dict[int, int] = {}
 
     def is_needed(self, event: Event) -> bool:
         """Whether the door has to be asked; not about those whom the rules refuse, or let in, whoever they are."""
@@ -62,11 +65,13 @@ class Introductions:
         try:
             author = await self._answered(introduce(event))
         except Refused:
+            self._tries.pop(claim.id, None)
             return Introduction(_by(claim, _stranger(event.author)), "")
         except (ChannelError, TimeoutError) as error:
             if claim.attempts > 1:  # at first they may only have come all at once
                 self._complain(event.author.adapter, error)
             return await self._unanswered(claim, error)
+        self._tries.pop(claim.id, None)
         if claim.attempts > 1:  # at first it may have been known without asking
             self._calm_down(author.adapter)
         return Introduction(_by(claim, author))
@@ -89,7 +94,7 @@ class Introductions:
     async def _unanswered(self, claim: Claim, error: ChannelError | TimeoutError) -> Introduction:
         if claim.mark in (Mark.STOP, Mark.ERASE):
             return Introduction(claim)  # whoever they are, nothing is answered
-        if claim.attempts >= TRIES:
+        if self._has_tried_enough(claim):
             log.error("it did not become known in %d tries who event %d is from: %s", TRIES, claim.id, _named(error))
             refusal = "" if _is_overheard(claim.event) else "unknown_author"
             return Introduction(_by(claim, _stranger(claim.event.author)), refusal)
@@ -97,6 +102,15 @@ class Introductions:
             await unit.inbox.release(claim, _delay(claim, error))
         self._hall.metrics.count("channel_retries", channel=claim.event.author.adapter)
         raise PutOff
+
+    def _has_tried_enough(self, claim: Claim) -> bool:
+        tries = self._tries.pop(claim.id, 0) + 1
+        if claim.attempts >= TRIES and tries >= min(_OWN_TRIES, TRIES):
+            return True
+        self._tries[claim.id] = tries
+        if len(self._tries) > _WAITING:
+            del self._tries[next(iter(self._tries))]
+        return False
 
     def _complain(self, door: str, error: ChannelError | TimeoutError) -> None:
         """Seldom, until people are known again: an outage is felt by everybody who asks."""
@@ -131,7 +145,7 @@ def _stranger(author: Author) -> Author:
 
 
 def _delay(claim: Claim, error: ChannelError | TimeoutError) -> timedelta:
-    pause = timedelta(seconds=min(_PAUSE * 2.0 ** (claim.attempts - 1), _LONGEST_PAUSE))
+    pause = timedelta(seconds=min(_PAUSE * 2.0 ** min(claim.attempts - 1, 16), _LONGEST_PAUSE))
     return max(pause, error.retry_after) if isinstance(error, RateLimited) else pause
 
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from core.control import act, take_back
 from core.delivery import Courier
 from core.dialog import Dialog, Handover
-from core.errors import LeaseLost, NotStored, trace
+from core.errors import KeyMissing, LeaseLost, NotStored, trace
 from core.hall import Hall
 from core.introduction import Introductions
 from core.message import Command, Message, ReplyId
@@ -27,6 +27,8 @@ _POLL = 1.0
 _BREATH = 0.02  # nobody notices it in a stop, a rating or an answer that had to wait for another
 _CONTROL_BATCH = 16
 _OUTAGE_PAUSE = 0.5
+_LONGEST_PAUSE = 30.0  # seconds until it is tried again whether the encryption key is there that was missing
+_NEWS = 10  # attempts; of an event that is tried more often than that, nothing new is to be told
 
 
 class DialogManager:
@@ -49,6 +51,7 @@ class DialogManager:
         self._control_woken = asyncio.Event()
         self._outbox_woken = asyncio.Event()
         self._is_stopping = False
+        self._has_told_of_keys = False
 
     @property
     def active(self) -> int:
@@ -309,6 +312,8 @@ class DialogManager:
             self._unclaimed.append(dialog.claim)
             if isinstance(error, asyncio.CancelledError):
                 raise
+        except KeyMissing as missing:
+            await self._leave_to_others(dialog.claim, missing)
         except Exception as error:
             log.error("turn %s failed: %s", dialog.claim.reply_id, trace(error))
             await self._bury_or_retry(dialog.claim, patience=self._hall.terms.max_attempts + 1)
@@ -361,14 +366,34 @@ class DialogManager:
             self._unclaimed.append(claim)
             if isinstance(error, asyncio.CancelledError):
                 raise
+        except KeyMissing as missing:
+            await self._leave_to_others(claim, missing)
         except Exception as error:
             log.error("control event %d failed: %s", claim.id, trace(error))
             await self._bury_or_retry(claim, patience=self._hall.terms.max_attempts)
 
+    async def _leave_to_others(self, claim: Claim, missing: KeyMissing) -> None:
+        """Another process may have the key: that this one has not is no failure, however often it is found out.
+
+        Where no other has it, the event is tried here every so often, and waits until there is one that has.
+        """
+        if not self._has_told_of_keys:
+            self._has_told_of_keys = True
+            log.warning("what cannot be done here for want of an encryption key is given back: %s", missing)
+        try:
+            async with self._hall.store.unit() as unit:
+                await unit.inbox.release(claim, _pause(claim.attempts))
+        except LeaseLost:
+            pass
+        except (NotStored, asyncio.CancelledError) as error:
+            self._unclaimed.append(claim)
+            if isinstance(error, asyncio.CancelledError):
+                raise
+
     async def _bury_or_retry(self, claim: Claim, *, patience: int) -> None:
         """After `patience` failures the row is kept for the operator. Where this fails too, its lease runs out."""
         failures = claim.failures + 1
-        with suppress(LeaseLost, NotStored):
+        with suppress(LeaseLost, NotStored, KeyMissing):
             async with self._hall.store.unit() as unit:
                 if failures >= patience:
                     await unit.inbox.bury(claim, f"{failures} tries came to nothing")
@@ -379,8 +404,13 @@ class DialogManager:
 def _follow(claim: Claim) -> None:
     """The log tells from here on whose event this task works on, whichever process has stored it."""
     follow(claim.reply_id, thread_of(claim.event))
-    level = logging.INFO if claim.attempts > 1 else logging.DEBUG
+    level = logging.INFO if 1 < claim.attempts <= _NEWS else logging.DEBUG
     log.log(level, "a %s is taken up, attempt %d", type(claim.event).__name__.lower(), claim.attempts)
+
+
+def _pause(attempts: int) -> timedelta:
+    """How long what needs a key is left alone after so many attempts: at first another process is to have it soon."""
+    return timedelta(seconds=min(2.0 ** min(attempts - 1, 16), _LONGEST_PAUSE))
 
 
 async def _whole(asking: Coroutine[Any, Any, T], leave: Callable[[T], None]) -> T:

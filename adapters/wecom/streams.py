@@ -19,7 +19,7 @@ from adapters.wecom.pages import Page, first_page, is_begun_by
 from adapters.wecom.render import for_bot
 from adapters.wecom.tempo import CALLBACK_TEMPO, CallbackTempo
 from adapters.wecom.texts import say
-from core.errors import Malformed, NotStored, Unreadable
+from core.errors import KeyMissing, Malformed, NotStored, Unreadable
 from core.message import Author, ReplyId
 from core.ports import Draft, Drafts, State
 
@@ -36,7 +36,7 @@ _STATUS = {"queued": "status_queued", "thinking": "status_thinking", "working": 
 class _Seen:
     """A stream as this process knows it; times by the monotonic clock.
 
-    `told` is what the last poll was told, held for a moment: it is told again while the database is away.
+    `told` is what the last poll was told, held for a moment: it is told again while nothing can be read.
     """
 
     since: float
@@ -74,7 +74,7 @@ class Streams:
             async with asyncio.timeout(_OPENED_WITHIN):
                 (await self._of(reply, asker)).language = language
                 body = await self._told(reply)
-        except (NotStored, TimeoutError):
+        except (NotStored, TimeoutError, KeyMissing):
             body = _stream(reply, "", finish=False)
         stream = {**body["stream"], "feedback": {"id": reply}}
         return {**body, "stream": stream}
@@ -91,8 +91,8 @@ class Streams:
                 if not body["stream"]["finish"] and body["stream"]["content"] == told:
                     await asyncio.sleep(self._tempo.patience)
                     body = await self._told(reply)
-        except (NotStored, TimeoutError):
-            # That WeCom asks again after an error is written nowhere.
+        except (NotStored, TimeoutError, KeyMissing):
+            # That WeCom asks again after an error is written nowhere. Next time it may ask a process that has the key.
             return _stream(reply, self._held(seen), finish=False)
         except (Unreadable, Malformed) as error:
             log.error("answer %s cannot be read, and its stream is ended: %s", reply, error)
@@ -101,7 +101,7 @@ class Streams:
         return body
 
     def _held(self, seen: _Seen | None) -> str:
-        """What there is to tell without the database."""
+        """What there is to tell where nothing can be read."""
         return "" if seen is None else seen.told or self._so_far(None, seen)
 
     async def _told(self, reply: ReplyId) -> Mapping[str, Any]:

@@ -16,6 +16,7 @@ from core.errors import (
     Busy,
     ChannelError,
     DoorLost,
+    KeyMissing,
     Malformed,
     NotFound,
     NotStored,
@@ -1408,6 +1409,49 @@ async def test_what_nobody_could_answer_is_told_to_the_person_and_is_no_failure_
     assert (await house.reply(order)).text == say("nothing_to_appeal", "en")
 
 
+async def test_what_another_process_may_have_the_key_for_is_no_failure_however_often_it_is_tried(
+    store, monkeypatch, caplog
+):
+    monkeypatch.setattr("core.manager._LONGEST_PAUSE", 0.0)
+    tries = []
+
+    async def keyless(turn, call_next):
+        tries.append(turn.attempt)
+        if len(tries) <= 3 * TERMS.max_attempts:
+            yield Text("forty", Source.ENGINE)
+            raise KeyMissing
+        async for chunk in call_next(turn):
+            yield chunk
+
+    async with House(store, keyless).at_work() as house:
+        message, reply_id = await house.ask("why?")
+        assert (await house.until(reply_id)).state is State.DONE
+    assert house.door.shown == {message.id: "answer to why?"}
+    assert tries == list(range(1, 3 * TERMS.max_attempts + 2))
+    (said,) = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert said.startswith("what cannot be done here for want of an encryption key is given back")
+
+
+async def test_what_waited_long_for_a_key_is_still_shown_while_it_grows(store, monkeypatch):
+    monkeypatch.setattr("core.drafting._MOST_ATTEMPTS", 2)
+    monkeypatch.setattr("core.drafting._REVISIONS_PER_ATTEMPT", 2**30 - 10)
+    monkeypatch.setattr("core.manager._LONGEST_PAUSE", 0.0)
+
+    async def keyless(turn, call_next):
+        if turn.attempt < 5:
+            raise KeyMissing
+        async for chunk in call_next(turn):
+            yield chunk
+
+    async with House(store, keyless).at_work() as house:
+        house.mind.gate.clear()
+        _, reply_id = await house.ask("why?")
+        await house.until(reply_id, State.ANSWERING)
+        assert (await store.drafts.latest(reply_id)).text == "answer"
+        house.mind.gate.set()
+        assert (await house.until(reply_id)).state is State.DONE
+
+
 async def test_a_channel_that_fails_gets_the_answer_later_and_in_order(house):
     house.door.troubles = [ChannelError("503")]
     first, one = await house.ask("one")
@@ -2017,6 +2061,36 @@ async def test_who_stays_unknown_is_told_so_and_has_no_vote(store, monkeypatch, 
         porter.trouble = None
         _, reply_id = await house.ask("and now?", author=BOB)
         assert (await house.until(reply_id)).state is State.DONE
+
+
+class Hiccup(Porter):
+    """A platform whose trouble is over by the next time it is asked."""
+
+    async def introduce(self, event):
+        try:
+            return await super().introduce(event)
+        finally:
+            self.trouble = None
+
+
+async def test_who_waited_long_for_a_key_is_no_stranger_as_soon_as_their_platform_is_silent(store, monkeypatch):
+    monkeypatch.setattr("core.introduction._PAUSE", 0.0)
+    monkeypatch.setattr("core.manager._LONGEST_PAUSE", 0.0)
+    monkeypatch.setattr("core.introduction.TRIES", 3)
+    porter, tries = Hiccup(), []
+
+    async def keyless(turn, call_next):
+        tries.append(turn.attempt)
+        if len(tries) <= 5:
+            porter.trouble = ChannelError("(away)") if len(tries) == 5 else None
+            raise KeyMissing
+        async for chunk in call_next(turn):
+            yield chunk
+
+    async with House(store, keyless, door=porter).at_work() as house:
+        _, reply_id = await house.ask("why?", author=BOB)
+        assert (await house.until(reply_id)).state is State.DONE
+    assert tries == [1, 2, 3, 4, 5, 7]
 
 
 async def test_who_stays_unknown_and_did_not_ask_us_is_told_nothing_and_their_words_are_not_kept(store, monkeypatch):

@@ -1,14 +1,24 @@
 """A process that was not given an encryption key leaves what needs it to those that have it."""
 
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+
 import psycopg
 import pytest
 
 from core.errors import KeyMissing, NotStored
-from core.message import Author, PartId
+from core.manager import DialogManager
+from core.message import Author, CommandName, Deleted, PartId, ReplyId
 from core.ports import Claim, Delivery
 from core.retention import Retention
 from core.store import Keys, PostgresStore
 from core.store.database import conninfo
+from core.store.inbox import PostgresInbox
+from tests.contracts import test_dialog as dialogs
+from tests.contracts.test_dialog import House, eventually
 from tests.integration.conftest import OpenStore
 from tests.integration.test_store_retention import DAY, ELSEWHERE, ago, texts
 from tests.store_moves import ANN, BOB, DOORS, LEASE, add, answered, begin, claim, finish, message, vote
@@ -133,3 +143,74 @@ async def test_where_something_was_said_is_found_out_by_a_process_that_has_the_k
     assert await texts(serving) == ["before", "there"], "of what is nowhere, one is to be kept"
     assert await serving.expire(kept) == 1
     assert await texts(serving) == ["there"]
+
+
+@asynccontextmanager
+async def at_work(house: House) -> AsyncGenerator[None, None]:
+    """Ends as a process does that is stopped: nothing is left leased."""
+    manager = DialogManager(house.hall)
+    running = asyncio.create_task(manager.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        await manager.stop(timedelta(seconds=5))
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
+    """How long what was given back was to be left alone, which is not waited for."""
+    asked: list[timedelta] = []
+    release = PostgresInbox.release
+
+    async def at_once(self: PostgresInbox, claim: Claim, delay: timedelta, *, is_failure: bool = False) -> None:
+        asked.append(delay)
+        await release(self, claim, timedelta(0), is_failure=is_failure)
+
+    monkeypatch.setattr(PostgresInbox, "release", at_once)
+    return asked
+
+
+@pytest.mark.parametrize("about", ["a vote", "a regeneration", "a deletion"])
+async def test_what_somebody_wants_of_another_persons_words_is_left_to_a_process_that_has_their_key(
+    open_store: OpenStore,
+    database_url: str,
+    pauses: list[timedelta],
+    caplog: pytest.LogCaptureFixture,
+    about: str,
+):
+    behind, serving = House(await open_store(OLD)), House(await open_store(BOTH))
+    async with at_work(serving):
+        question, reply = await serving.ask("why?")
+        await serving.until_idle()
+    await serving.store.rewrap()  # hers; whoever comes now by the other process has a key that is wrapped as before
+    behind.store._vault.listen(is_heard=True)
+    match about:
+        case "a vote":
+            event = dialogs._vote(ReplyId(reply), 1, author=dialogs.BOB)
+        case "a regeneration":
+            event = serving.command(CommandName.REGENERATE, author=dialogs.ROOT, args=reply)
+        case _:
+            event = Deleted(**serving.common("t", dialogs.BOB), message_id=question.id)
+    await behind.accept(event)
+    tries = 3 * dialogs.TERMS.max_attempts
+    with caplog.at_level(logging.WARNING):
+        async with at_work(behind):
+            await eventually(lambda: len(pauses) >= tries)
+    assert [pause.total_seconds() for pause in pauses[:tries]] == [1, 2, 4, 8, 16, 30]
+    assert statuses(database_url, "inbox") == [(0, None, 0)]
+    said = [(record.levelname, record.name) for record in caplog.records]
+    assert said == [("ERROR", "core.store.vault"), ("WARNING", "core.manager")]
+    assert behind.door.shown == {}
+    async with at_work(serving):
+        await serving.until_idle()
+        match about:
+            case "a vote":
+                assert [vote.score for vote in await dialogs._votes(serving, reply)] == [1]
+            case "a regeneration":
+                await eventually(lambda: serving.door.shown.get(event.id) == "answer to why?")
+            case _:
+                async with serving.store.unit() as unit:
+                    assert await unit.replies.question(reply) is None

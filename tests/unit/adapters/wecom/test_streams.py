@@ -1,6 +1,7 @@
 """What WeCom's polls are told of an answer: what there is so far, and one end."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from adapters.wecom.board import Board, Ending, Shown
 from adapters.wecom.pages import LIMIT
 from adapters.wecom.streams import Streams
 from adapters.wecom.tempo import CallbackTempo
-from core.errors import NotStored, Unreadable
+from core.errors import KeyMissing, NotStored, Unreadable
 from core.message import Author, ReplyId
 from core.ports import Draft, State
 from core.splitting import utf8_bytes
@@ -219,13 +220,33 @@ async def away(_: ReplyId) -> Draft | None:
     raise NotStored
 
 
-async def test_while_the_database_is_away_a_poll_is_told_what_the_last_one_was(
-    streams: Streams, written: Written
+async def keyless(_: ReplyId) -> Draft | None:
+    raise KeyMissing
+
+
+@pytest.mark.parametrize("trouble", [away, keyless])
+async def test_while_nothing_can_be_read_a_poll_is_told_what_the_last_one_was(
+    streams: Streams, written: Written, trouble: Callable[[ReplyId], Awaitable[Draft | None]]
 ) -> None:
     written.say("一二")
     told = await streams.polled(REPLY)
-    written.latest = away  # type: ignore[method-assign]
+    written.latest = trouble  # type: ignore[assignment]
     assert await streams.polled(REPLY) == told
+
+
+async def test_a_process_that_lacks_the_key_leaves_the_end_to_one_that_has_it(
+    streams: Streams, written: Written, board: Board, caplog: pytest.LogCaptureFixture
+) -> None:
+    written.say("一二三。", State.DONE)
+    await board.end(REPLY, Ending(is_whole=True))
+    other = Written()
+    other.latest = keyless  # type: ignore[method-assign]
+    behind = Streams(other, board, CallbackTempo(patience=0.0))  # type: ignore[arg-type]
+    open_still = {"id": REPLY, "finish": False, "content": ""}
+    assert (await behind.opened(REPLY, "zh", ANNA))["stream"] == {**open_still, "feedback": {"id": REPLY}}
+    assert (await behind.polled(REPLY))["stream"] == open_still
+    assert caplog.records == []
+    assert (await streams.polled(REPLY))["stream"] == {"id": REPLY, "finish": True, "content": "一二三。"}
 
 
 async def test_words_that_were_told_are_not_held_for_long(
