@@ -170,7 +170,7 @@ async def test_all_that_is_missing_is_said_at_once(environment):
     assert status == 1
     missing = (
         "PARLEY_SLACK_SIGNING_SECRET", "PARLEY_SLACK_BOT_TOKEN", "slack.public_url", "PARLEY_KEYS", "DATABASE_URL",
-        "console.tokens",
+        "console.tokens", "server.trusted_proxies",
     )  # fmt: skip
     assert [name for name in missing if name not in page] == []
     assert page.count("✗") == len(missing) + 2  # what it means, and how many there are
