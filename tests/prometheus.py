@@ -17,7 +17,7 @@ from tests.server import free_port
 RULES = Path(__file__).resolve().parents[1] / "deploy/prometheus/rules.yml"
 _WORDS = {
     *("sum", "max", "count", "rate", "increase", "histogram_quantile", "absent", "avg_over_time"),
-    *("by", "on", "and", "or"),
+    *("by", "on", "and", "or", "offset"),
 }
 
 
@@ -87,4 +87,4 @@ def names_in(expression: str) -> tuple[set[str], set[str]]:
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]", "", bare)
     labels |= {name for inner in re.findall(r"\b(?:by|on) ?\(([\w, ]*)\)", bare) for name in re.findall(r"\w+", inner)}
     bare = re.sub(r"\b(?:by|on) ?\([\w, ]*\)", "", bare)
-    return set(re.findall(r"[A-Za-z_]\w*", bare)) - _WORDS, labels
+    return set(re.findall(r"\b[A-Za-z_]\w*", bare)) - _WORDS, labels

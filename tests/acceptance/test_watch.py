@@ -237,7 +237,8 @@ def test_every_panel_and_every_rule_names_metrics_and_labels_that_there_are(watc
         metrics, labels = names_in(expression)
         assert metrics
         assert metrics <= known.keys(), expression
-        assert labels - {"instance", "job"} <= set().union(*(known[name] for name in metrics)), expression
+        # Beside those that the scrape adds.
+        assert labels - {"instance", "job", "namespace"} <= set().union(*(known[name] for name in metrics)), expression
 
 
 def test_every_legend_names_labels_that_its_query_keeps():
