@@ -389,7 +389,7 @@ async def _working(house: House) -> AsyncIterator[None]:
 
 def _deaf(house: House, working: "asyncio.Task[None]") -> None:
     """Nobody takes up what is stored any more, unless that was asked for."""
-    if working.cancelled():
+    if working.cancelled() or house.is_closing:
         return
     error = working.exception()
     while isinstance(error, BaseExceptionGroup):

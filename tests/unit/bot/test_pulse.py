@@ -139,6 +139,20 @@ async def test_work_that_is_called_off_is_no_fault(caplog):
     assert caplog.text == ""
 
 
+async def test_work_that_fails_while_the_house_is_closed_does_not_make_a_failure_of_its_end(caplog):
+    async def fails() -> None:
+        raise KeyError
+
+    house = house_of()
+    house.is_closing = True
+    working = asyncio.create_task(fails())
+    await asyncio.wait({working})
+    _deaf(house, working)
+    assert not house.broken.is_set()
+    assert working.exception()  # which is asked for, so that nobody complains of it later
+    assert caplog.text == ""
+
+
 async def test_one_bad_round_is_not_the_last_one(monkeypatch, caplog):
     house, rounds = house_of(), asyncio.Queue[bool]()
 
