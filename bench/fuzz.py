@@ -20,7 +20,7 @@ from bench.report import Figure, Progress, at_least, at_most, none_of, percentil
 from bench.until import until
 from bench.wire import Answer, Request, Wire
 from bot.app import _bind as bind
-from bot.logs import set_up_logging
+from bot.logs import OWN, set_up_logging
 from bot.telemetry import PrometheusMetrics
 from bot.web import make_app
 from core.answer import answer_with
@@ -280,7 +280,8 @@ class _Log:
 def _listened(door: Door) -> Generator[_Log, None, None]:
     """The house's logging at its most talkative, into our ears until it is left."""
     log, root = _Log(door.CANARY, door.SECRETS), logging.getLogger()
-    handlers, level, root.handlers = root.handlers, root.level, []
+    levels = {logger: logger.level for logger in (root, *map(logging.getLogger, OWN))}
+    handlers, root.handlers = root.handlers, []
     set_up_logging("debug", "console")
     for handler in root.handlers:
         if isinstance(handler, logging.StreamHandler):
@@ -289,7 +290,8 @@ def _listened(door: Door) -> Generator[_Log, None, None]:
         yield log
     finally:
         root.handlers = handlers
-        root.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _figures(tally: Tally, log: _Log, rows: int, buried: int, seed: int) -> list[Figure]:

@@ -21,7 +21,9 @@ from core.trail import Trail, trail
 
 Blind = Callable[[ThreadId], str]
 
-_OWN = ("adapters", "bench", "bot", "core")
+OWN = ("adapters", "bench", "bot", "core")
+"""The loggers of this project's rooms, whose level is the operator's to choose."""
+
 _SHORT = 8
 _THREADS = 2_000  # whose names are remembered
 _JSON = json.JSONEncoder(ensure_ascii=False)  # one for all lines: to make it takes longer than to use it
@@ -67,7 +69,7 @@ def words(record: logging.LogRecord) -> str:
 
 def is_own(record: logging.LogRecord) -> bool:
     """Whether the house itself says it."""
-    return record.name.partition(".")[0] in _OWN
+    return record.name.partition(".")[0] in OWN
 
 
 def is_constant(record: logging.LogRecord) -> bool:
@@ -138,5 +140,5 @@ def set_up_logging(level: str, form: str) -> None:
     handler.setFormatter(JsonFormatter() if form == "json" else ConsoleFormatter())
     handler.addFilter(Trailed())
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
-    for room in _OWN:
+    for room in OWN:
         logging.getLogger(room).setLevel(level.upper())

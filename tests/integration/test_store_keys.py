@@ -196,6 +196,7 @@ async def test_what_somebody_wants_of_another_persons_words_is_left_to_a_process
             event = Deleted(**serving.common("t", dialogs.BOB), message_id=question.id)
     await behind.accept(event)
     tries = 3 * dialogs.TERMS.max_attempts
+    caplog.clear()
     with caplog.at_level(logging.WARNING):
         async with at_work(behind):
             await eventually(lambda: len(pauses) >= tries)

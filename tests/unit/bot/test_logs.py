@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from bot.logs import ConsoleFormatter, JsonFormatter, Trailed, set_up_logging, threads_called
+from bot.logs import OWN, ConsoleFormatter, JsonFormatter, Trailed, set_up_logging, threads_called
 from core.errors import NotStored, trace
 from core.message import ThreadId
 from core.trail import apart, follow, trail
@@ -148,7 +148,7 @@ def test_a_line_that_cannot_be_written_is_told_without_what_was_filled_in(monkey
         for handler in handlers:
             root.addHandler(handler)
         root.setLevel(level)
-        for room in ("adapters", "bench", "bot", "core"):
+        for room in OWN:
             logging.getLogger(room).setLevel(logging.NOTSET)
     assert "test_logs.py" in page.getvalue()
     assert "it goes on" in page.getvalue()
