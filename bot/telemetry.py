@@ -113,7 +113,7 @@ _GAUGES = {
     ),
     "up": (
         "1: this process has it, 0: it does not. part: database; engine (one that answers for every kind of question; "
-        "it does not from the opening of its breaker on until somebody was answered again).",
+        "it does not from the opening of its breaker on until it has answered again).",
         ("part",),
     ),
     "engine_breaker": ("0: the engine is asked; 1: one request tries it out; 2: it is let alone.", ("engine",)),

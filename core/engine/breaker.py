@@ -6,7 +6,7 @@ from time import monotonic
 
 from core.errors import Unavailable
 
-LONGEST = 300.0
+LONGEST = 60.0
 """Seconds that an engine rests at most."""
 
 
@@ -35,15 +35,21 @@ class Breaker:
     @property
     def circuit(self) -> Circuit:
         """Half-open also where it has rested and nobody has tried yet."""
-        return Circuit.HALF_OPEN if self._has_rested else self._circuit
+        return Circuit.HALF_OPEN if self.has_rested else self._circuit
 
     @property
-    def _has_rested(self) -> bool:
-        return self._circuit is Circuit.OPEN and self._clock() >= self._until
+    def has_rested(self) -> bool:
+        """Whether the next request would be the one that tries the engine out."""
+        return self._circuit is Circuit.OPEN and not self.rests_for
+
+    @property
+    def rests_for(self) -> float:
+        """Seconds until somebody may try it out: 0 where somebody may, or need not."""
+        return max(0.0, self._until - self._clock()) if self._circuit is Circuit.OPEN else 0.0
 
     def admit(self) -> int:
         """Lets a request through; raises Unavailable while it is open, or another request tries the engine out."""
-        if self._has_rested:
+        if self.has_rested:
             self._circuit = Circuit.HALF_OPEN
         elif self._circuit is not Circuit.CLOSED:
             raise Unavailable("it failed several times in a row and is let alone for a while")

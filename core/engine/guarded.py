@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -11,15 +11,20 @@ from core.engine.breaker import Breaker, Circuit
 from core.errors import Busy, EngineError, Malformed, TooLong, Unavailable, trace
 from core.message import NO_USAGE
 from core.ports import Capabilities, Conversation, Delta, Engine, Metrics, Model
-from core.turn import SamplingParams
+from core.trail import apart
+from core.turn import SamplingParams, Utterance
 
 log = logging.getLogger(__name__)
+
+_TRIAL = Conversation("", (Utterance("user", "Hello"),)), SamplingParams(max_new_tokens=1)
+_PAUSE = 5.0  # seconds until the next trial where the last one told nothing, as of an engine that is busy
 
 
 class Guarded:
     """Passes everything on to `engine`, known as `name` to the operator; while its breaker is open, it is Unavailable.
 
     Only Unavailable and what nobody expected count as failures: who is Busy lives, and a bad request is the asker's.
+    Once it has rested it is tried out with one token, so that an outage ends though nobody asks.
     Several chains may hold it: starting and stopping it again does nothing.
     """
 
@@ -30,6 +35,7 @@ class Guarded:
         self._starting, self._is_started, self._model_name = asyncio.Lock(), False, ""
         self._waiting: set[_Request] = set()
         self._shown: Circuit | None = None
+        self._reviving: asyncio.Task[None] | None = None
 
     @property
     def model(self) -> Model:
@@ -64,6 +70,9 @@ class Guarded:
 
     async def stop(self) -> None:
         self._is_started = False
+        if self._reviving:
+            self._reviving.cancel()
+            await asyncio.gather(self._reviving, return_exceptions=True)
         await self.engine.stop()
 
     async def count(self, conversation: Conversation) -> int:
@@ -105,10 +114,28 @@ class Guarded:
             self._show()
 
     def _show(self) -> None:
-        circuit = self._breaker.circuit
-        if circuit is not self._shown:
-            self._shown = circuit
-            self._metrics.gauge("engine_breaker", circuit, engine=self.name)
+        circuit, before = self._breaker.circuit, self._shown
+        if circuit is before:
+            return
+        self._shown = circuit
+        self._metrics.gauge("engine_breaker", circuit, engine=self.name)
+        if circuit is Circuit.CLOSED and before is not None:
+            log.info("The engine %s answers again.", self.name)
+        elif circuit is Circuit.OPEN and before is Circuit.CLOSED:
+            log.warning(
+                "The engine %s failed several times in a row: it is let alone, and tried out by itself.", self.name
+            )
+        if circuit is Circuit.OPEN and self._is_started and (self._reviving is None or self._reviving.done()):
+            with apart():  # nobody's question
+                self._reviving = asyncio.create_task(self._revive(), name=f"revive {self.name}")
+
+    async def _revive(self) -> None:
+        while self.circuit is not Circuit.CLOSED:
+            await asyncio.sleep(self._breaker.rests_for or _PAUSE)
+            if self._breaker.has_rested:
+                with suppress(EngineError):
+                    async for _ in self.stream(*_TRIAL):
+                        pass
 
 
 @dataclass(eq=False)

@@ -47,7 +47,7 @@ def standing(engine: Engine) -> tuple[Standing, ...]:
 def is_up(engine: Engine) -> bool:
     """Whether questions of every kind are answered, as far as the last ones tell.
 
-    An engine that has rested, and was not asked since, has yet to show that it answers again.
+    An engine that has rested has yet to show that it answers again.
     """
     return all(any(map(_answers, _links(chain))) for chain in _routes(engine).values())
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import aclosing
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,11 +14,14 @@ from bot.pulse import beat, feel
 from bot.telemetry import PrometheusMetrics
 from bot.web import make_app
 from core.engine import Breaker, Fallback, Guarded, LocalEngine, demo_folder
-from core.ports import Engine
-from tests.fakes.engine import ScriptedEngine
+from core.errors import Unavailable
+from core.ports import Conversation, Engine
+from core.turn import SamplingParams, Utterance
+from tests.fakes.engine import HELLO, ScriptedEngine
 from tests.fakes.metrics import Numbers
 from tests.fakes.store import MemoryStore
 
+QUESTION = Conversation("", (Utterance("user", "Hello"),))
 SECRET = "a word of somebody's"
 
 
@@ -90,6 +94,24 @@ async def test_without_an_engine_it_stays_open_too():
     await feel(house)
     assert (told(house, "database"), told(house, "engine")) == (1, 0)
     assert await ready(house) == (200, {"status": "ready", "waiting_for": "engine"})
+
+
+async def test_an_engine_that_is_back_is_felt_though_nobody_asks():
+    inner = ScriptedEngine([Unavailable()])
+    house = house_of(Guarded(inner, "far", Numbers(), Breaker(failures=1, rest=0.001)))
+    await house.engine.start()
+    async with aclosing(house.engine.stream(QUESTION, SamplingParams())) as deltas:
+        with pytest.raises(Unavailable):
+            await anext(deltas)
+    await feel(house)
+    assert told(house, "engine") == 0
+    inner.script = HELLO
+    async with asyncio.timeout(10):
+        while told(house, "engine") == 0:
+            await asyncio.sleep(0.001)
+            await feel(house)
+    assert await ready(house) == (200, {"status": "ready"})
+    await house.engine.stop()
 
 
 @pytest.mark.parametrize("has_another", [True, False])

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from core.engine import Breaker, Fallback, Guarded, LocalEngine, RemoteEngine
+from core.engine import Breaker, Fallback, Guarded, LocalEngine, RemoteEngine, is_up
 from core.errors import Unavailable
 from core.ports import Conversation, Delta
 from core.turn import SamplingParams, Utterance
@@ -127,6 +127,24 @@ async def test_a_server_that_comes_back_is_found_by_one_request(folder):
             assert (await ask(engine))[-1].is_fallback
             clock.now += 5
             assert [text(await ask(engine)) for _ in range(2)] == ["Hello there"] * 2
+
+
+async def test_a_server_that_comes_back_is_found_though_nobody_asks():
+    port = free_port()
+    engine = Guarded(RemoteEngine([f"http://127.0.0.1:{port}/v1"], "a-model"), "far", Numbers(), Breaker(rest=0.05))
+    async with running(WireServer(), port):
+        await engine.start()
+    try:
+        for _ in range(3):
+            with pytest.raises(Unavailable):
+                await ask(engine)
+        assert not is_up(engine)
+        async with running(WireServer(), port) as server:
+            await until(lambda: is_up(engine))
+            (asked,) = server.asked
+            assert asked["max_tokens"] == 1
+    finally:
+        await engine.stop()
 
 
 async def test_a_server_that_falls_silent_is_followed_by_the_next(folder):

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 
 from core.answer import answer_with
-from core.engine import Breaker, Fallback, Guarded
+from core.engine import Breaker, Circuit, Fallback, Guarded, is_up
 from core.errors import Busy, Malformed, Misconfigured, TooLong, Unavailable
 from core.manuscript import Manuscript
 from core.message import Author, Message, Replace, ReplyId, Source, ThreadId, Usage, Written
 from core.ports import Conversation, Delta, Timings
+from core.trail import follow, trail
 from core.turn import SamplingParams, Turn, Utterance
 from tests.fakes.engine import ScriptedEngine, say
 from tests.fakes.metrics import Numbers
@@ -202,6 +204,93 @@ async def test_a_trial_that_is_cancelled_leaves_its_place_to_another():
         assert chain.outcomes("first")["cancelled"] == 1
         first.gate.set()
         assert text(await chain.ask()) == "I am back."
+
+
+def alone(script: Any, rest: float = 0.001) -> tuple[Guarded, ScriptedEngine]:
+    """An engine whose breaker opens at once."""
+    engine = ScriptedEngine(script)
+    return Guarded(engine, "far", Numbers(), Breaker(failures=1, rest=rest)), engine
+
+
+async def refused(engine: Guarded) -> None:
+    with pytest.raises(Unavailable):
+        async with aclosing(engine.stream(QUESTION, PARAMS)) as deltas:
+            await anext(deltas)
+
+
+async def eventually(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.001)
+
+
+async def test_an_engine_that_is_back_is_found_out_though_nobody_asks(caplog):
+    caplog.set_level(logging.INFO, "core")
+    engine, inner = alone([Unavailable()])
+    await engine.start()
+    follow("a" * 32)
+    await refused(engine)
+    await eventually(lambda: len(inner.asked) >= 4)
+    assert not is_up(engine)
+    inner.script = say("I am back.")
+    await eventually(lambda: is_up(engine))
+    _, *trials = inner.asked
+    assert {trial.params.max_new_tokens for trial in trials} == {1}
+    assert all(QUESTION.turns[0] not in trial.conversation.turns for trial in trials)
+    assert [(record.levelname, record.getMessage().partition(":")[0]) for record in caplog.records] == [
+        ("WARNING", "The engine far failed several times in a row"),
+        ("INFO", "The engine far answers again."),
+    ]
+    asked = len(inner.asked)
+    await asyncio.sleep(0.02)
+    assert len(inner.asked) == asked, "it is left in peace now"
+    inner.script = [Unavailable()]
+    await refused(engine)
+    inner.script = say("I am back.")
+    await eventually(lambda: is_up(engine))
+    await engine.stop()
+
+
+async def test_a_trial_is_nobodys_work():
+    class Tells(ScriptedEngine):
+        async def stream(self, conversation: Conversation, params: SamplingParams) -> AsyncGenerator[Delta, None]:
+            turns.append(trail().turn)
+            async for delta in super().stream(conversation, params):
+                yield delta
+
+    turns: list[str] = []
+    engine = Guarded(Tells([Unavailable()]), "far", Numbers(), Breaker(failures=1, rest=0.001))
+    await engine.start()
+    follow("a" * 32)
+    await refused(engine)
+    await eventually(lambda: len(turns) >= 3)
+    assert turns[:3] == ["a" * 32, "", ""]
+    await engine.stop()
+
+
+@pytest.mark.parametrize("error", [Busy(), TooLong()], ids=repr)
+async def test_a_trial_that_tells_nothing_is_made_again(monkeypatch, error):
+    monkeypatch.setattr("core.engine.guarded._PAUSE", 0.001)
+    engine, inner = alone([Unavailable()])
+    await engine.start()
+    await refused(engine)
+    inner.script = [error]
+    await eventually(lambda: len(inner.asked) >= 4)
+    assert engine.circuit is Circuit.HALF_OPEN
+    inner.script = say("I am back.")
+    await eventually(lambda: is_up(engine))
+    await engine.stop()
+
+
+async def test_whoever_stops_it_ends_its_trial():
+    engine, inner = alone([Unavailable()])
+    await engine.start()
+    await refused(engine)
+    inner.gate = asyncio.Event()
+    await eventually(lambda: not inner.is_idle)
+    await engine.stop()
+    assert inner.is_idle
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("revive")] == []
 
 
 async def test_closing_the_stream_closes_the_one_that_speaks():
