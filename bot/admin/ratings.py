@@ -99,8 +99,8 @@ async def show(visit: Visit) -> Html:
     """What a list of words shows is written down first, for each person whose words are on the page."""
     overview, query, may_read = visit.house.store.overview, visit.query, visit.may(Role.READER)
     is_down, model = query.get("score") == "down", query.get("model", "")
-    page = await overview.ratings(limit=PER_PAGE, before=query.get("before", ""), is_down=is_down, model=model)
-    opinions = await overview.opinions(DAYS)
+    newest = overview.ratings(limit=PER_PAGE, before=query.get("before", ""), is_down=is_down, model=model)
+    page, opinions = await asyncio.gather(newest, overview.opinions(DAYS))
     with_words = shows_words(visit)
     if with_words and page.lines:
         await write_down(visit, "ratings-opened", _people(page.lines), votes=len(page.lines))
