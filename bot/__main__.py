@@ -667,11 +667,17 @@ def _or_explain(work: Callable[[], None]) -> None:
 @contextmanager
 def _ended_as_by_hand() -> Iterator[None]:
     """SIGTERM, and the end of its terminal, are as Ctrl+C: what was begun is tidied up. nohup holds."""
+
+    def end(*_: object) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's `&` has it so
+            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
+
     numbers = [number for name in ("SIGTERM", "SIGHUP") if (number := getattr(signal, name, None))]
     before = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:
         if before[number] is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+            signal.signal(number, end)
     try:
         yield
     finally:

@@ -671,13 +671,14 @@ def test_an_extension_that_would_go_with_the_schema_is_named(parley: Parley, mad
         assert connection.execute("SELECT FROM pg_extension WHERE extname = 'vector'").fetchall()
 
 
-# Whatever this runs under: nohup, and some of those that run tests, have SIGHUP ignored.
+# Whatever this runs under: nohup has SIGHUP ignored, and a script's `&` has SIGINT.
 STUCK = """
-import asyncio, signal
+import asyncio, os, signal
 from bot import backup as ours
 from bot.__main__ import app
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.SIG_IGN if "BEHIND" in os.environ else signal.default_int_handler)
 
 async def stuck(tool, url, *_):
     with ours.backup.address(url):
@@ -693,16 +694,24 @@ RESTORE = ("restore", "house.parley", "--replace", "--yes")
 
 
 @pytest.mark.parametrize(
-    ("words", "number"),
-    [(("backup", "other.parley"), signal.SIGTERM), (RESTORE, signal.SIGTERM), (RESTORE, signal.SIGHUP)],
+    ("words", "number", "way"),
+    [
+        (("backup", "other.parley"), signal.SIGTERM, {}),
+        (("backup", "other.parley"), signal.SIGTERM, {"BEHIND": "a script"}),
+        (RESTORE, signal.SIGTERM, {}),
+        (RESTORE, signal.SIGTERM, {"BEHIND": "a script"}),
+        (RESTORE, signal.SIGHUP, {}),
+    ],
 )
-def test_whoever_ends_it_half_way_finds_all_as_it_was(parley, made, database_url: str, words, number, tmp_path_factory):
+def test_whoever_ends_it_half_way_finds_all_as_it_was(
+    parley: Parley, made: Path, database_url: str, words, number, way, tmp_path_factory
+):
     scratch = tmp_path_factory.mktemp("scratch")
     before, files = contents(database_url), sorted(made.parent.iterdir())
     url = database_url.replace("postgres@", "postgres:canary-password@", 1)
     process = subprocess.Popen(
         [sys.executable, "-c", STUCK, *words], cwd=made.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        env=os.environ | {"DATABASE_URL": url, "PARLEY_KEYS": OLD, "TMPDIR": str(scratch)}, text=True,
+        env=os.environ | {"DATABASE_URL": url, "PARLEY_KEYS": OLD, "TMPDIR": str(scratch)} | way, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     while "at it" not in (line := process.stdout.readline()):
