@@ -56,7 +56,7 @@ class Breaker:
         return self._era
 
     def speak(self, admitted: int) -> None:
-        """The engine has begun to answer: others may come again, and one more failure opens it anew."""
+        """The engine lives, as one that begins to answer: others may come again, and one more failure opens it anew."""
         if admitted == self._era and self._circuit is Circuit.HALF_OPEN:
             self._circuit, self._failures = Circuit.CLOSED, self._limit - 1
 

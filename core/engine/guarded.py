@@ -7,17 +7,16 @@ from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from time import monotonic
 
-from core.engine.breaker import Breaker, Circuit
+from core.engine.breaker import LONGEST, Breaker, Circuit
 from core.errors import Busy, EngineError, Malformed, TooLong, Unavailable, trace
 from core.message import NO_USAGE
 from core.ports import Capabilities, Conversation, Delta, Engine, Metrics, Model
-from core.trail import apart
 from core.turn import SamplingParams, Utterance
 
 log = logging.getLogger(__name__)
 
 _TRIAL = Conversation("", (Utterance("user", "Hello"),)), SamplingParams(max_new_tokens=1)
-_PAUSE = 5.0  # seconds until the next trial where the last one told nothing, as of an engine that is busy
+_LOOK = 5.0  # seconds until it is looked again whether there is something to try out
 
 
 class Guarded:
@@ -35,7 +34,7 @@ class Guarded:
         self._starting, self._is_started, self._model_name = asyncio.Lock(), False, ""
         self._waiting: set[_Request] = set()
         self._shown: Circuit | None = None
-        self._reviving: asyncio.Task[None] | None = None
+        self._trying: asyncio.Task[None] | None = None
 
     @property
     def model(self) -> Model:
@@ -66,14 +65,17 @@ class Guarded:
             if not self._is_started:
                 await self.engine.start()
                 self._is_started, self._model_name = True, self.engine.model.name
+                self._trying = asyncio.create_task(self._try_out(), name=f"try out {self.name}")
                 self._show()
 
     async def stop(self) -> None:
         self._is_started = False
-        if self._reviving:
-            self._reviving.cancel()
-            await asyncio.gather(self._reviving, return_exceptions=True)
-        await self.engine.stop()
+        try:
+            if self._trying:
+                self._trying.cancel()
+                await asyncio.gather(self._trying, return_exceptions=True)
+        finally:
+            await self.engine.stop()
 
     async def count(self, conversation: Conversation) -> int:
         return await self.engine.count(conversation)
@@ -88,15 +90,28 @@ class Guarded:
                     request.hear(delta)
                     yield delta
 
+    async def _try_out(self) -> None:
+        """Asks for one token after each rest, until the engine is stopped."""
+        while self._is_started:
+            await asyncio.sleep(self._breaker.rests_for or _LOOK)
+            if not self._breaker.has_rested:
+                continue
+            with suppress(EngineError), self._tried(is_trial=True) as request:
+                async with aclosing(self.engine.stream(*_TRIAL)) as deltas:
+                    async for delta in deltas:
+                        request.hear(delta)
+            if self._breaker.has_rested:  # it told nothing of itself
+                await asyncio.sleep(LONGEST)
+
     @contextmanager
-    def _tried(self) -> Iterator["_Request"]:
+    def _tried(self, *, is_trial: bool = False) -> Iterator["_Request"]:
         """Tells the breaker and the metrics how the request ends."""
         try:
             admitted = self._breaker.admit()
         except Unavailable:
             self._metrics.count("engine_requests", engine=self.name, outcome="turned_away")
             raise
-        request = _Request(self.name, self._model_name, self._metrics, self._breaker, admitted, self._waiting)
+        request = _Request(self.name, self._model_name, self._metrics, self._breaker, admitted, self._waiting, is_trial)
         try:
             yield request
         except (Busy, Malformed, TooLong) as error:
@@ -121,26 +136,13 @@ class Guarded:
         self._metrics.gauge("engine_breaker", circuit, engine=self.name)
         if circuit is Circuit.CLOSED and before is not None:
             log.info("The engine %s answers again.", self.name)
-        elif circuit is Circuit.OPEN and before is Circuit.CLOSED:
-            log.warning(
-                "The engine %s failed several times in a row: it is let alone, and tried out by itself.", self.name
-            )
-        if circuit is Circuit.OPEN and self._is_started and (self._reviving is None or self._reviving.done()):
-            with apart():  # nobody's question
-                self._reviving = asyncio.create_task(self._revive(), name=f"revive {self.name}")
-
-    async def _revive(self) -> None:
-        while self.circuit is not Circuit.CLOSED:
-            await asyncio.sleep(self._breaker.rests_for or _PAUSE)
-            if self._breaker.has_rested:
-                with suppress(EngineError):
-                    async for _ in self.stream(*_TRIAL):
-                        pass
+        elif circuit is not Circuit.CLOSED and before is Circuit.CLOSED:
+            log.warning("The engine %s failed several times in a row, is let alone and tried out by itself.", self.name)
 
 
 @dataclass(eq=False)
 class _Request:
-    """One request and what becomes of it; `waiting` holds those that were told nothing yet."""
+    """One request and what becomes of it; `waiting` holds those that were told nothing yet. A trial is nobody's."""
 
     engine: str
     model: str
@@ -148,6 +150,7 @@ class _Request:
     breaker: Breaker
     admitted: int
     waiting: "set[_Request]"
+    is_trial: bool = False
     began: float = field(default_factory=monotonic)
     first: float = 0.0
     outcome: str = ""
@@ -172,10 +175,12 @@ class _Request:
             return
         self.outcome = outcome
         match outcome:
-            case "answered" | "timeout":
+            case "answered" | "timeout" if not self.is_trial:  # a word is no proof of a whole answer
                 self.breaker.succeed(self.admitted)
             case "failed":
                 self.breaker.fail(self.admitted)
+            case "busy":
+                self.breaker.speak(self.admitted)
             case _:
                 self.breaker.withdraw(self.admitted)
         self.metrics.count("engine_requests", engine=self.engine, outcome=outcome)

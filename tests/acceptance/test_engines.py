@@ -53,7 +53,8 @@ async def test_while_the_engine_is_away_people_read_so_in_their_language_and_the
             _, thread = await person.get(f"/threads/{answer['thread']}")
             assert [entry["state"] for entry in thread["entries"]] == ["failed"]
             assert [entry["answer"] for entry in thread["entries"]] == [answer["response"]]
-        assert len(models.asked) == 1 + 3  # the fourth was told at once
+        questions = [asked for asked in models.asked if asked["max_tokens"] > 1]
+        assert len(questions) == 1 + 3  # the fourth was told at once
         assert await person.get("/readyz") == (200, {"status": "ready", "waiting_for": "engine"})
         told = await metrics(person)
         assert 'parley_engine_requests_total{engine="remote",outcome="turned_away"} 1.0' in told

@@ -96,9 +96,10 @@ async def test_without_an_engine_it_stays_open_too():
     assert await ready(house) == (200, {"status": "ready", "waiting_for": "engine"})
 
 
-async def test_an_engine_that_is_back_is_felt_though_nobody_asks():
+async def test_an_engine_that_is_back_is_felt_though_nobody_asks(monkeypatch):
+    monkeypatch.setattr("core.engine.guarded._LOOK", 0.001)
     inner = ScriptedEngine([Unavailable()])
-    house = house_of(Guarded(inner, "far", Numbers(), Breaker(failures=1, rest=0.001)))
+    house = house_of(Guarded(inner, "far", Numbers(), Breaker(failures=1, rest=0.01)))
     await house.engine.start()
     async with aclosing(house.engine.stream(QUESTION, SamplingParams())) as deltas:
         with pytest.raises(Unavailable):

@@ -129,7 +129,8 @@ async def test_a_server_that_comes_back_is_found_by_one_request(folder):
             assert [text(await ask(engine)) for _ in range(2)] == ["Hello there"] * 2
 
 
-async def test_a_server_that_comes_back_is_found_though_nobody_asks():
+async def test_a_server_that_comes_back_is_found_though_nobody_asks(monkeypatch):
+    monkeypatch.setattr("core.engine.guarded._LOOK", 0.01)
     port = free_port()
     engine = Guarded(RemoteEngine([f"http://127.0.0.1:{port}/v1"], "a-model"), "far", Numbers(), Breaker(rest=0.05))
     async with running(WireServer(), port):

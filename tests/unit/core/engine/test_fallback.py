@@ -15,13 +15,12 @@ from core.errors import Busy, Malformed, Misconfigured, TooLong, Unavailable
 from core.manuscript import Manuscript
 from core.message import Author, Message, Replace, ReplyId, Source, ThreadId, Usage, Written
 from core.ports import Conversation, Delta, Timings
-from core.trail import follow, trail
 from core.turn import SamplingParams, Turn, Utterance
 from tests.fakes.engine import ScriptedEngine, say
 from tests.fakes.metrics import Numbers
 
 QUESTION = Conversation("thread", (Utterance("user", "Where is it?"),))
-DIES = (*say("Half an answer"), Unavailable("it died"))
+DIES: tuple[Delta | Exception, ...] = (*say("Half an answer"), Unavailable("it died"))
 PARAMS = SamplingParams()
 THREAD = ThreadId("console", "local", "web", "t1")
 ASKED = Message(
@@ -206,16 +205,15 @@ async def test_a_trial_that_is_cancelled_leaves_its_place_to_another():
         assert text(await chain.ask()) == "I am back."
 
 
-def alone(script: Any, rest: float = 0.001) -> tuple[Guarded, ScriptedEngine]:
+def alone(script: Any, rest: float = 0.01) -> tuple[Guarded, ScriptedEngine]:
     """An engine whose breaker opens at once."""
     engine = ScriptedEngine(script)
-    return Guarded(engine, "far", Numbers(), Breaker(failures=1, rest=rest)), engine
+    return Guarded(engine, "far", Numbers(), Breaker(failures=1, rest=rest, longest=8 * rest)), engine
 
 
 async def refused(engine: Guarded) -> None:
     with pytest.raises(Unavailable):
-        async with aclosing(engine.stream(QUESTION, PARAMS)) as deltas:
-            await anext(deltas)
+        [delta async for delta in engine.stream(QUESTION, PARAMS)]
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
@@ -224,11 +222,17 @@ async def eventually(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
-async def test_an_engine_that_is_back_is_found_out_though_nobody_asks(caplog):
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked often whether there is something to try out."""
+    monkeypatch.setattr("core.engine.guarded._LOOK", 0.001)
+    monkeypatch.setattr("core.engine.guarded.LONGEST", 0.001)
+
+
+async def test_an_engine_that_is_back_is_found_out_though_nobody_asks(looks, caplog):
     caplog.set_level(logging.INFO, "core")
     engine, inner = alone([Unavailable()])
     await engine.start()
-    follow("a" * 32)
     await refused(engine)
     await eventually(lambda: len(inner.asked) >= 4)
     assert not is_up(engine)
@@ -237,60 +241,108 @@ async def test_an_engine_that_is_back_is_found_out_though_nobody_asks(caplog):
     _, *trials = inner.asked
     assert {trial.params.max_new_tokens for trial in trials} == {1}
     assert all(QUESTION.turns[0] not in trial.conversation.turns for trial in trials)
-    assert [(record.levelname, record.getMessage().partition(":")[0]) for record in caplog.records] == [
+    assert [(record.levelname, record.getMessage().partition(",")[0]) for record in caplog.records] == [
         ("WARNING", "The engine far failed several times in a row"),
         ("INFO", "The engine far answers again."),
     ]
-    asked = len(inner.asked)
-    await asyncio.sleep(0.02)
-    assert len(inner.asked) == asked, "it is left in peace now"
+    await asyncio.sleep(0.05)
+    assert len(inner.asked) == 1 + len(trials), "it is left in peace now"
+    await engine.stop()
     inner.script = [Unavailable()]
+    await engine.start()
     await refused(engine)
     inner.script = say("I am back.")
     await eventually(lambda: is_up(engine))
     await engine.stop()
 
 
-async def test_a_trial_is_nobodys_work():
-    class Tells(ScriptedEngine):
-        async def stream(self, conversation: Conversation, params: SamplingParams) -> AsyncGenerator[Delta, None]:
-            turns.append(trail().turn)
+async def test_whoever_asks_first_and_hears_half_an_answer_leaves_the_next_trial_to_nobody(looks):
+    engine, inner = alone([Unavailable()], rest=0.05)
+    await engine.start()
+    await refused(engine)
+    inner.script, inner.gate = DIES, asyncio.Event()
+    await eventually(lambda: engine.circuit is Circuit.HALF_OPEN)
+    question = asyncio.create_task(refused(engine))
+    await asyncio.sleep(0.02)
+    inner.gate.set()
+    await question
+    inner.script = say("I am back.")
+    await eventually(lambda: is_up(engine))
+    await engine.stop()
+
+
+async def test_a_word_is_no_proof_that_whole_answers_come(looks):
+    """It answers a trial, and breaks off in each answer: its rests grow all the same."""
+    seconds = [0.0]
+    inner = ScriptedEngine([Unavailable()])
+    breaker = Breaker(failures=1, rest=5, longest=60, clock=lambda: seconds[0])
+    engine = Guarded(inner, "far", Numbers(), breaker)
+    await engine.start()
+    rests = []
+    for _ in range(5):
+        inner.script = DIES
+        await refused(engine)
+        rests.append(round(breaker.rests_for))
+        inner.script = say("Hello")
+        seconds[0] += breaker.rests_for
+        await engine.stop()  # the next look is at once
+        await engine.start()
+        await eventually(lambda: is_up(engine))
+    assert rests == [5, 10, 20, 40, 60]
+    inner.script = say("A whole answer.")
+    async with aclosing(engine.stream(QUESTION, PARAMS)) as deltas:
+        assert [delta async for delta in deltas]
+    inner.script = DIES
+    await refused(engine)
+    assert breaker.rests_for == 5
+    await engine.stop()
+
+
+async def test_an_engine_that_is_full_is_there(looks):
+    engine, inner = alone([Unavailable()])
+    await engine.start()
+    await refused(engine)
+    inner.script = [Busy()]
+    await eventually(lambda: is_up(engine))
+    await engine.stop()
+
+
+async def test_a_trial_that_tells_nothing_is_made_again(looks):
+    engine, inner = alone([Unavailable()])
+    await engine.start()
+    await refused(engine)
+    inner.script = [TooLong()]
+    await eventually(lambda: len(inner.asked) >= 4)
+    assert not is_up(engine)
+    inner.script = say("I am back.")
+    await eventually(lambda: is_up(engine))
+    await engine.stop()
+
+
+class Clumsy(ScriptedEngine):
+    """Whose request fails anew while it is called off."""
+
+    async def stream(self, conversation: Conversation, params: SamplingParams) -> AsyncGenerator[Delta, None]:
+        try:
             async for delta in super().stream(conversation, params):
                 yield delta
-
-    turns: list[str] = []
-    engine = Guarded(Tells([Unavailable()]), "far", Numbers(), Breaker(failures=1, rest=0.001))
-    await engine.start()
-    follow("a" * 32)
-    await refused(engine)
-    await eventually(lambda: len(turns) >= 3)
-    assert turns[:3] == ["a" * 32, "", ""]
-    await engine.stop()
+        except asyncio.CancelledError:
+            raise Unavailable from None
 
 
-@pytest.mark.parametrize("error", [Busy(), TooLong()], ids=repr)
-async def test_a_trial_that_tells_nothing_is_made_again(monkeypatch, error):
-    monkeypatch.setattr("core.engine.guarded._PAUSE", 0.001)
-    engine, inner = alone([Unavailable()])
-    await engine.start()
-    await refused(engine)
-    inner.script = [error]
-    await eventually(lambda: len(inner.asked) >= 4)
-    assert engine.circuit is Circuit.HALF_OPEN
-    inner.script = say("I am back.")
-    await eventually(lambda: is_up(engine))
-    await engine.stop()
-
-
-async def test_whoever_stops_it_ends_its_trial():
-    engine, inner = alone([Unavailable()])
+@pytest.mark.parametrize("kind", [ScriptedEngine, Clumsy])
+async def test_whoever_stops_it_ends_its_trial(looks, kind):
+    inner = kind([Unavailable()])
+    engine = Guarded(inner, "far", Numbers(), Breaker(failures=1, rest=0.01))
     await engine.start()
     await refused(engine)
     inner.gate = asyncio.Event()
     await eventually(lambda: not inner.is_idle)
-    await engine.stop()
+    async with asyncio.timeout(10):
+        await engine.stop()
     assert inner.is_idle
-    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("revive")] == []
+    assert not inner.is_running
+    assert [task.get_name() for task in asyncio.all_tasks() if task.get_name().startswith("try out")] == []
 
 
 async def test_closing_the_stream_closes_the_one_that_speaks():
