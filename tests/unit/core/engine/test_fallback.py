@@ -237,7 +237,7 @@ async def test_an_engine_that_is_back_is_found_out_though_nobody_asks(looks, cap
     await eventually(lambda: len(inner.asked) >= 4)
     assert not is_up(engine)
     inner.script = say("I am back.")
-    await eventually(lambda: is_up(engine))
+    await eventually(lambda: is_up(engine) and inner.is_idle)
     _, *trials = inner.asked
     assert {trial.params.max_new_tokens for trial in trials} == {1}
     assert all(QUESTION.turns[0] not in trial.conversation.turns for trial in trials)
