@@ -14,7 +14,7 @@ from core.moderation.rulebook import Rulebook
 from core.moderation.rules import Action, Rule, Rules
 from core.moderation.screen import Screening, screened
 from core.moderation.windows import Judge as Judge  # is looked for here as well
-from core.moderation.windows import Windows, outside_rule
+from core.moderation.windows import Windows, outside_rule, told_apart
 from core.ports import Incident, Metrics, Store
 from core.reading import Reading
 from core.texts import say
@@ -171,9 +171,10 @@ class Moderation:
             return _Refusal(UNCHECKED, unchecked)
         if not categories:
             return None
-        for category in sorted(categories):
-            findings.note(where, outside_rule(category))
-        return _Refusal(f"refused_{where}", outside_rule(min(categories)))
+        rules = [outside_rule(category) for category in told_apart(categories)]
+        for rule in rules:
+            findings.note(where, rule)
+        return _Refusal(f"refused_{where}", rules[0])
 
     # ------------------------------------------------------------------------------------------------- what comes of it
 

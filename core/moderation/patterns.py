@@ -4,7 +4,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from time import monotonic
+from time import thread_time
 from typing import Any, Generic, TypeVar
 
 import regex
@@ -15,7 +15,9 @@ from core.moderation.views import Text
 T = TypeVar("T")
 
 MAX_WIDTH = 5_000  # signs of the folded text
-SECONDS = 0.05  # one search may take; a pattern that took longer is looked for no more until the rules load again
+# Of the processor, that one search may take: a pattern that took more is looked for no more until the rules load again.
+# Not by the clock: where the machine is busy, an innocent one would be given up for what others took.
+SECONDS = 0.05
 
 
 @dataclass(slots=True)
@@ -164,15 +166,16 @@ class Hunt(Generic[T]):
         pattern, at = self._pattern, self._next - text.base
         if not pattern.is_timed:
             return pattern.expression.search(text.signs, at, partial=not is_whole)
-        began = monotonic()
-        try:
-            # Whether an edge at the end of an unfinished text holds is not known: then the whole width is held back.
-            is_partial = not is_whole and not pattern.has_edges
-            match = pattern.expression.search(text.signs, at, partial=is_partial, timeout=SECONDS)
-        except TimeoutError:
-            self._put_aside()
-            return None
-        if monotonic() - began > SECONDS:
+        # Whether an edge at the end of an unfinished text holds is not known: then the whole width is held back.
+        is_partial = not is_whole and not pattern.has_edges
+        match, timeout, began = None, SECONDS, thread_time()
+        while timeout:
+            try:
+                match = pattern.expression.search(text.signs, at, partial=is_partial, timeout=timeout)
+                timeout = 0.0
+            except TimeoutError:
+                timeout = 2 * timeout if thread_time() - began < SECONDS else 0.0
+        if thread_time() - began >= SECONDS:
             self._put_aside()
         return match
 

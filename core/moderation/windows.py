@@ -1,6 +1,6 @@
 """Asking somebody outside the house: whole windows of the answer are judged before any of it is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from core.message import Ask, Chunk, Image, Reasoning, Replace, Sources, Status, Text
@@ -9,6 +9,7 @@ from core.moderation.rules import Action, Rule
 WINDOW = 400  # characters are judged at once
 _CONTEXT = 200  # characters before them, which were judged already, are read with them
 
+_OTHER = "other"
 # What OpenAI's moderation tells apart (platform.openai.com/docs/guides/moderation).
 _NAMES = {
     "harassment": ("harassment", "骚扰"),
@@ -24,6 +25,7 @@ _NAMES = {
     "sexual/minors": ("sexual content about minors", "涉及未成年人的色情内容"),
     "violence": ("violence", "暴力"),
     "violence/graphic": ("graphic violence", "血腥暴力"),
+    _OTHER: ("something that must not be talked about here", "此处不宜谈论的内容"),
 }
 
 
@@ -35,9 +37,14 @@ class Judge(Protocol):
         ...
 
 
+def told_apart(categories: Iterable[str]) -> list[str]:
+    """Those with a name here, and one for all others: what a judge calls them is neither shown nor counted."""
+    return sorted({category if category in _NAMES else _OTHER for category in categories})
+
+
 def outside_rule(category: str) -> Rule:
-    """The rule that a judge's category stands for."""
-    english, chinese = _NAMES.get(category, (category, category))
+    """The rule that one of those stands for."""
+    english, chinese = _NAMES[category]
     return Rule(f"judge/{category}", f"judge_{category}", Action.REFUSE, 3, {"en": english, "zh": chinese})
 
 

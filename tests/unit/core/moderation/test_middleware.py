@@ -344,6 +344,18 @@ async def test_what_the_judge_flags_is_refused_by_its_name(stage: Stage):
     assert (await stage.kept())[0].incident.rules == ("judge/violence",)
 
 
+async def test_what_only_the_judge_has_a_name_for_is_refused_by_ours(stage: Stage):
+    """Its words are shown to nobody, and make no series of their own."""
+    jury = Jury(quarrel="S1: <b>hazard</b>", hurt="S2", loud="violence")
+    written = manuscript(await stage.run(turn("A quarrel that may hurt"), Answerer(Text("never")), jury))
+    assert "something that must not be talked about here" in written.text
+    assert (written.state, written.screened.categories) == (State.REFUSED, ("judge_other",))
+    (kept,) = await stage.kept()
+    assert (kept.incident.category, kept.incident.rules) == ("judge_other", ("judge/other",))
+    written = manuscript(await stage.run(turn("A loud quarrel"), Answerer(Text("never")), jury))
+    assert {kept.incident.category for kept in await stage.kept()} == {"judge_other", "judge_violence"}
+
+
 @pytest.mark.parametrize("fails_open", [False, True])
 async def test_where_the_judge_is_away_the_setting_decides(stage: Stage, fails_open: bool):
     jury = Jury()

@@ -1,13 +1,15 @@
 """What a screen finds, masks and holds back, however the text is cut."""
 
+import time
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.errors import Misconfigured
-from core.moderation.patterns import Pattern
+from core.moderation.patterns import SECONDS, Pattern
 from core.moderation.personal import RECOGNISERS
 from core.moderation.rulebook import compiled
 from core.moderation.rules import Action, Rule, Rules
@@ -344,6 +346,34 @@ def test_words_may_stand_in_a_list_of_their_own():
     rules = compiled({"a.yaml": "category: a\nfiles: [w.txt]"}, {}, {"w.txt": "# these\n\nzorbling\n 六合彩 \n"})
     assert refused("六合彩", rules)
     assert not refused("these", rules)
+
+
+class Starved:
+    """A search that nothing is wrong with, while others have the processor."""
+
+    def __init__(self, expression: Any) -> None:
+        self._expression = expression
+        self.timeouts: list[float] = []
+
+    def search(self, *args: Any, timeout: float, **settings: Any) -> Any:
+        self.timeouts.append(timeout)
+        time.sleep(2 * SECONDS)
+        if len(self.timeouts) < 3:
+            raise TimeoutError
+        return self._expression.search(*args, **settings)
+
+
+def test_a_pattern_is_not_given_up_for_what_others_took():
+    slow: list[Rule] = []
+    rules = compiled({"a": "{category: a, patterns: [{regex: 'zo?rb', width: 4}]}"}, {})
+    rules = Rules(rules.views, rules.patterns, on_slow=slow.append)
+    (pattern,) = rules.patterns
+    assert isinstance(pattern, Pattern)
+    starved: Any = Starved(pattern.expression)
+    pattern.expression = starved
+    assert refused("a zorb", rules)
+    assert starved.timeouts[:3] == [SECONDS, 2 * SECONDS, 4 * SECONDS]
+    assert (slow, pattern.is_off) == ([], False)
 
 
 def test_a_pattern_that_takes_too_long_is_put_aside_and_told():
