@@ -19,7 +19,13 @@ die() { printf '✗ %s\n' "$@" >&2; exit 1; }
 
 live() { k get service parley --output jsonpath='{.spec.selector.colour}'; }
 before() { k get service parley --output jsonpath='{.metadata.annotations.parley/before}'; }
-other() { if [ "$1" = blue ]; then echo green; else echo blue; fi; }
+other() {
+    case "$1" in
+        blue) echo green ;;
+        green) echo blue ;;
+        *) die "It is not known which colour serves, and nothing was done." "无法得知当前由哪一色提供服务,未执行任何操作。" ;;
+    esac
+}
 replicas() { k get deployment "parley-$1" --output jsonpath='{.spec.replicas}'; }
 of() { sed "s|^\( *image:\).*|\1 $2|" "$here/$1.yaml"; }  # what stands there, with this image
 image() { k get deployment "parley-$1" --output jsonpath='{.spec.template.spec.containers[0].image}'; }
@@ -55,6 +61,12 @@ point() {  # from $1 to $2: both in one step, so that `back` always knows the wa
     say "✓ $2 serves: $(image "$2") · 现在由 $2 提供服务"
 }
 
+forget_before() {
+    local past
+    past=$(before)
+    [ -z "$past" ] || k annotate service parley parley/before-
+}
+
 install() {
     [ -z "$(k get service parley --ignore-not-found --output name)" ] \
         || die "It is installed already: switch.sh release $1" "已经安装:switch.sh release $1"
@@ -71,9 +83,12 @@ install() {
 
 release() {
     local now next count
-    now=$(live) next=$(other "$now") count=$(replicas "$now")
+    now=$(live)  # each by itself: a command that failed among others would go unseen
+    next=$(other "$now")
+    count=$(replicas "$now")
     [ "$count" -gt 0 ] || die "$now has no processes: kubectl scale deployment parley-$now --replicas 2" "$now 没有进程。"
     migrate "$1"
+    forget_before  # what stood there to go back to is overwritten now
     of "$next" "$1" | k replace --filename -
     ready "$next" "$count"
     point "$now" "$next"
@@ -81,16 +96,19 @@ release() {
 }
 
 back() {
-    local now past
-    now=$(live) past=$(before)
+    local now past count
+    now=$(live)
+    past=$(before)
     [ -n "$past" ] && [ "$past" != "$now" ] || die "There is nothing to go back to." "没有可以回退的版本。"
-    ready "$past" "$(replicas "$now")"
+    count=$(replicas "$now")
+    ready "$past" "$count"
     point "$now" "$past"
 }
 
 finish() {
-    local idle
-    idle=$(other "$(live)")
+    local now idle
+    now=$(live)
+    idle=$(other "$now")
     k scale deployment "parley-$idle" --replicas 0
     say "✓ $idle ends · $idle 正在结束"
 }

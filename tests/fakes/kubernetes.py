@@ -39,6 +39,8 @@ class Cluster:
         """Jobs of these fail."""
         self.unready_images: set[str] = set()
         """Processes of these never become ready."""
+        self.failing_reads: set[str] = set()
+        """Paths that are refused with 500, by their ends."""
         self.changed = threading.Condition()
         self.version = 0
 
@@ -106,6 +108,8 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[-1] for name, values in parse_qs(url.query).items()}
         if answer := _discovered(url.path):
             return self._answer(answer)
+        if url.path.endswith(tuple(self.cluster.failing_reads)):
+            return self._refuse(url.path, 500, "InternalError")
         if url.path.endswith("/scale"):
             return self._scale(url.path)
         if item := self.cluster.objects.get(url.path):

@@ -640,6 +640,33 @@ def test_a_release_that_does_not_become_ready_changes_nothing_for_anybody(
     assert "PATCH services/parley" not in kept.writes
 
 
+def test_a_release_that_failed_is_nothing_to_go_back_to(cluster: tuple[Cluster, str], tmp_path: Path) -> None:
+    """It stands in the colour that the release before had served from."""
+    kept, url = cluster
+    assert switch(url, tmp_path, "release", "parley:0.2.0").returncode == 0
+    kept.unready_images.add("parley:0.3.0")
+    assert switch(url, tmp_path, "release", "parley:0.3.0").returncode == 1
+    kept.unready_images.clear()
+    done = switch(url, tmp_path, "back")
+    assert done.returncode == 1
+    assert "nothing to go back to" in done.stderr
+    assert (live(kept), running_in(kept, "green"), running_in(kept, "blue")[0]) == ("green", (2, "parley:0.2.0"), 0)
+
+
+@pytest.mark.parametrize("words", [("release", "parley:0.3.0"), ("back",), ("finish",), ("status",)])
+def test_nothing_is_done_where_it_is_not_known_which_colour_serves(
+    cluster: tuple[Cluster, str], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    kept, url = cluster
+    assert switch(url, tmp_path, "release", "parley:0.2.0").returncode == 0
+    kept.writes.clear()
+    kept.failing_reads.add("/services/parley")
+    done = switch(url, tmp_path, *words)
+    assert done.returncode == 1
+    assert "✓" not in done.stdout
+    assert kept.writes == []
+
+
 def test_a_failed_migration_starts_no_process_of_the_release(cluster: tuple[Cluster, str], tmp_path: Path) -> None:
     kept, url = cluster
     kept.failing_images.add("parley:0.2.0")
