@@ -26,11 +26,10 @@ from rich.progress import Progress as Bar
 from bot.app import database_url, load_keys
 from bot.config import Config
 from bot.dump import Told, Tool, dump, find, load
-from bot.people import operator
+from bot.people import must_exist, must_have_keys, operator
 from bot.texts import say
 from core.errors import Misconfigured, NotStored, Unreadable
 from core.store import Keys, PostgresStore, backup, schema
-from core.store.embedded import is_there
 
 _FORMAT = 1
 _DUMP, _MANIFEST = "database.dump", "manifest.json"
@@ -43,7 +42,7 @@ _MANIFEST_BYTES = 2**20
 
 async def back_up(config: Config, screen: Console, file: Path) -> str:
     """Writes all that the database holds at this moment, while it is used, and says so. Raises ParleyError."""
-    _must_be_configured(config)
+    must_exist(config)
     keys = load_keys(config)
     with _writing(file) as out:
         async with AsyncExitStack() as stack:
@@ -126,7 +125,7 @@ async def write_forgotten(config: Config, screen: Console, file: Path) -> str:
 
     Whom a list of the same house has already stays on it; a file that is none is left alone.
     """
-    _must_be_configured(config)
+    must_exist(config)
     keys = load_keys(config)
     async with AsyncExitStack() as stack:
         url = await database_url(config, screen.print, stack)
@@ -142,14 +141,6 @@ async def write_forgotten(config: Config, screen: Console, file: Path) -> str:
     with _writing(file, is_renewed=True) as out:
         out.write(json.dumps(said, indent=1).encode() + b"\n")
     return say("forgotten_written", file=file, count=len(people))
-
-
-def _must_be_configured(config: Config) -> None:
-    """A job that was not given the service's environment is to fail, and not to begin a house of its own."""
-    if config.secrets.database_url is None and not is_there(config.data_dir / "pg"):
-        raise Misconfigured(say("backup_nowhere", folder=config.data_dir))
-    if not config.secrets.keys and not os.path.exists(config.data_dir / "keys"):
-        raise Misconfigured(say("backup_no_keys"))
 
 
 # ------------------------------------------------------------------------------------------------------------ restoring
@@ -173,6 +164,7 @@ async def restore(config: Config, screen: Console, wanted: Wanted) -> list[str]:
 
     Raises ParleyError, and nothing has changed then.
     """
+    must_have_keys(config)
     keys = load_keys(config)
     with _opened(wanted.file) as (archive, manifest):
         _must_suit(keys, manifest)
@@ -189,8 +181,9 @@ async def restore(config: Config, screen: Console, wanted: Wanted) -> list[str]:
             if not await stack.enter_async_context(backup.alone(url)):
                 raise Misconfigured(say("restore_in_use"))
             await _must_be_free(url, wanted)
-            here = await _forgotten_here(url, keys, index) if wanted.replaces else {}
-            doubts = _doubts(wanted) if here is None else []
+            was_house = wanted.replaces and await _was_house(url)
+            here = await _forgotten_here(url, keys, index) if was_house else None
+            doubts = _doubts(wanted, was_house=was_house) if here is None else []
             again = _merged(again, here or {})
             async with backup.set_aside(url):
                 return [*await _bring_back(url, keys, tool, source, manifest, again, wanted, screen), *doubts]
@@ -337,14 +330,20 @@ def _listed(file: Path | None, keys: Keys, index: bytes) -> dict[UUID, datetime]
     return people
 
 
+async def _was_house(url: str) -> bool:
+    """Whether somebody can have been forgotten there: not in what is another's, nor where it was never used."""
+    try:
+        return await backup.is_house(url) and not (not await backup.index_key(url) and await backup.has_no_log(url))
+    except (NotStored, Unreadable):
+        return True
+
+
 async def _forgotten_here(url: str, keys: Keys, index: bytes) -> Mapping[UUID, datetime] | None:
     """By the log of the database that is replaced; None where that is not whole, or is another house's."""
     with suppress(NotStored, Unreadable):
-        if not await backup.is_house(url):
-            return {}
         here = await backup.index_key(url)
-        if not here:  # brought up, and never used
-            return {} if await backup.has_no_log(url) else None
+        if not here:
+            return None
         if not hmac.compare_digest(backup.mac(keys, here, b""), backup.mac(keys, index, b"")):
             return None
         async with _store(url, keys) as store:
@@ -353,11 +352,11 @@ async def _forgotten_here(url: str, keys: Keys, index: bytes) -> Mapping[UUID, d
     return None
 
 
-def _doubts(wanted: Wanted) -> list[str]:
+def _doubts(wanted: Wanted, *, was_house: bool) -> list[str]:
     """What to say besides where nobody knows who was forgotten since; raises Misconfigured where that is not meant."""
     if wanted.forgotten is not None:
-        return [say("restore_list_alone")]
-    if not wanted.goes_without:
+        return [say("restore_list_alone")] if was_house else []
+    if was_house and not wanted.goes_without:
         raise Misconfigured(say("restore_who_unknown"))
     return [say("restore_nobody_known")]
 

@@ -7,13 +7,14 @@ from rich.progress import Progress as Bar
 
 from bot.app import Progress, load_keys
 from bot.config import Config
-from bot.people import opened_store, operator
+from bot.people import must_exist, opened_store, operator
 from bot.texts import say
 from core.store import Keys
 
 
 async def listed(config: Config, progress: Progress) -> list[str]:
     """A line for each encryption key that is configured or needed. Raises NotStored or Misconfigured."""
+    must_exist(config)
     keys = load_keys(config)
     async with opened_store(config, progress, keys) as store:
         return lines(keys, await store.wrapped())
@@ -36,6 +37,7 @@ def _outcome(keys: Keys, kid: int, count: int) -> str:
 
 async def rotate(config: Config, screen: Console) -> list[str]:
     """Shows how far it has come, and says what came of it. Raises NotStored, Unreadable or Misconfigured."""
+    must_exist(config)
     keys = load_keys(config)
     primary = keys.primary
     async with opened_store(config, screen.print, keys) as store:

@@ -15,12 +15,36 @@ from core.message import Author, Message, Reply
 from core.ports import Appeal, Awaited, Consumer, Forgotten, Kept, LeftOut, Read, Thought, TurnFacts, Vote
 from core.reading import Reading
 from core.store import Keys, PostgresStore
+from core.store.embedded import is_there
 from core.store.schema import upgrade
 
 
+def must_exist(config: Config) -> None:
+    """A command without the service's environment is to fail, and not to find an empty house of its own making.
+
+    Raises Misconfigured.
+    """
+    if config.secrets.database_url is None and not is_there(config.data_dir / "pg"):
+        raise Misconfigured(say("house_nowhere", folder=config.data_dir))
+    must_have_keys(config)
+
+
+def must_have_keys(config: Config) -> None:
+    """Raises Misconfigured where one would have to be made."""
+    if not config.secrets.keys and not os.path.exists(config.data_dir / "keys"):
+        raise Misconfigured(say("house_no_keys"))
+
+
 @asynccontextmanager
-async def opened_store(config: Config, progress: Progress, keys: Keys | None = None) -> AsyncIterator[PostgresStore]:
-    """The house's store beside whatever else runs on it. Raises Misconfigured where it cannot be opened."""
+async def opened_store(
+    config: Config, progress: Progress, keys: Keys | None = None, *, may_begin: bool = False
+) -> AsyncIterator[PostgresStore]:
+    """The house's store beside whatever else runs on it. Raises Misconfigured where it cannot be opened.
+
+    Where there is no house yet, one is begun if that `may_begin` it.
+    """
+    if not may_begin:
+        must_exist(config)
     async with AsyncExitStack() as stack:
         try:
             url = await database_url(config, progress, stack)

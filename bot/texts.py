@@ -881,14 +881,14 @@ _TEXTS: dict[str, tuple[str, str]] = {
     ),
     "backup_exists": ("{file} is there already, and is left as it is.", "{file} 已存在，未作改动。"),
     "backup_nothing": ("The database is empty: there is nothing to back up.", "数据库是空的，没有可备份的内容。"),
-    "backup_nowhere": (
-        "DATABASE_URL is not set, and there is no embedded database in {folder}: nothing is there to take, and nothing "
-        "was made. Give this command the environment and the folder that the service has; docs/operating.md, "
-        "“Back up”, shows a job that does.",
-        "没有设置 DATABASE_URL，{folder} 中也没有内置数据库：没有可读取的内容，也没有创建任何东西。"
-        "请为此命令提供与服务相同的环境变量和目录；docs/operating.zh.md 的“备份”一节有任务示例。",
+    "house_nowhere": (
+        "DATABASE_URL is not set, and there is no embedded database in {folder}: nothing is there to read or change, "
+        "and nothing was made. Give this command the environment and the folder that the service has: "
+        "docs/operating.md, “Install”; for jobs, “Back up”.",
+        "没有设置 DATABASE_URL，{folder} 中也没有内置数据库：没有可读取或更改的内容，也没有创建任何东西。"
+        "请为此命令提供与服务相同的环境变量和目录；做法见 docs/operating.zh.md 的“安装”一节，定时任务见“备份”一节。",
     ),
-    "backup_no_keys": (
+    "house_no_keys": (
         "PARLEY_KEYS is not set, and there is no development key: without the keys that the service has nothing can be "
         "read, and none was made.",
         "没有设置 PARLEY_KEYS，也没有开发密钥：没有服务所用的密钥就无法读取任何内容；没有创建新密钥。",

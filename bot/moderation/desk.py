@@ -1,17 +1,14 @@
 """What the operator asks of moderation: what it found, and what it would say of a text."""
 
 from collections.abc import Iterator
-from contextlib import AsyncExitStack
 
-from bot.app import Progress, database_url, load_keys
+from bot.app import Progress
 from bot.config import Config
 from bot.moderation import make_rulebook
-from bot.people import operator
+from bot.people import opened_store, operator
 from bot.texts import say
 from core.moderation import screened
 from core.ports import Kept
-from core.store import PostgresStore
-from core.store.schema import upgrade
 
 
 async def hits(config: Config, progress: Progress, *, appealed: bool, limit: int) -> list[str]:
@@ -19,12 +16,7 @@ async def hits(config: Config, progress: Progress, *, appealed: bool, limit: int
 
     Before they are given to anybody, each person whose words are in them has a line in the audit log, as on the page.
     """
-    async with AsyncExitStack() as stack:
-        url = await database_url(config, progress, stack)
-        await upgrade(url)
-        store = PostgresStore(url, load_keys(config))
-        await store.start()
-        stack.push_async_callback(store.stop)
+    async with opened_store(config, progress) as store:
         async with store.unit() as unit:
             found = await unit.incidents.newest(limit=limit, appealed=appealed)
         for person in {kept.asker.key: kept.asker for kept in found}.values():

@@ -177,6 +177,7 @@ def test_what_was_kept_comes_back_and_that_is_written_down(parley: Parley, made:
     done = parley("restore", "house.parley", "--verify", url=empty)
     assert done.exit_code == 0, done.output
     assert "All " in done.output
+    assert say("restore_nobody_known") in done.output, "an empty database knows of nobody"
     theirs = json.loads(parley("export", "--user", ANN.key, url=empty).stdout)
     assert [said["text"] for said in theirs["messages"]] == [CANARY]
     assert [told["text"] for told in theirs["answers"]] == [f"answer to {CANARY}"]
@@ -204,6 +205,7 @@ def test_whoever_was_forgotten_since_is_forgotten_again_and_nobody_else(parley: 
     done = parley("restore", "house.parley", "--forgotten", "forgotten.json", url=empty)
     assert done.exit_code == 0, done.output
     assert say("restore_forgotten", count=1) in done.output
+    assert "Mind that" not in done.output
     assert json.loads(parley("export", "--user", ANN.key, url=empty).stdout)["messages"] == []
     assert json.loads(parley("export", "--user", BOB.key, url=empty).stdout)["messages"]
     assert "forget" in parley("audit", "list", "--user", ANN.key, url=empty).stdout
@@ -304,6 +306,7 @@ def test_tables_that_were_never_used_know_of_nobody(parley: Parley, made: Path, 
     schema.upgrade_now(empty)
     done = parley("restore", "house.parley", "--replace", "--yes", url=empty)
     assert done.exit_code == 0, done.output
+    assert say("restore_nobody_known") in done.output
 
 
 def test_in_place_of_what_is_not_parleys_nobody_is_asked_who_was_forgotten(parley: Parley, made: Path, empty: str):
@@ -311,7 +314,7 @@ def test_in_place_of_what_is_not_parleys_nobody_is_asked_who_was_forgotten(parle
         connection.execute("CREATE TABLE public.holidays (day date)")
     done = parley("restore", "house.parley", "--replace", "--yes", url=empty)
     assert done.exit_code == 0, done.output
-    assert say("restore_nobody_known") not in done.output
+    assert say("restore_nobody_known") in done.output
 
 
 async def _asked(url: str) -> tuple[ReplyId, ReplyId]:
@@ -365,21 +368,42 @@ def test_what_waited_for_a_yes_is_not_done_once_more_after_a_restore(parley: Par
     assert asyncio.run(_says_yes(empty, waiting, taken)) == (None, None, begun)
 
 
-@pytest.mark.parametrize("words", [("backup", "house.parley"), ("forgotten", "forgotten.json")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("backup", "house.parley"),
+        ("forgotten", "forgotten.json"),
+        ("forget", "--user", ANN.key, "--yes"),
+        ("export", "--user", ANN.key),
+        ("limits", "show"),
+        ("limits", "lift", "--user", ANN.key, "--until", "2030-01-01"),
+        ("limits", "restore", "--user", ANN.key),
+        ("audit", "list"),
+        ("audit", "verify"),
+        ("keys", "list"),
+        ("keys", "rotate"),
+        ("moderation", "hits"),
+        ("admin", "list"),
+        ("admin", "remove", "olga"),
+    ],
+)
 def test_where_nothing_is_configured_no_key_and_no_database_is_made(words, monkeypatch, tmp_path: Path):
     """As a job that was not given its environment."""
     monkeypatch.chdir(tmp_path)
     for name in ("DATABASE_URL", "PARLEY_KEYS"):
         monkeypatch.delenv(name, raising=False)
     speak("en")
-    refused(CliRunner().invoke(app, words), say("backup_nowhere", folder=tmp_path / "var"))
+    refused(CliRunner().invoke(app, words), say("house_nowhere", folder=tmp_path / "var"))
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("words", [("backup", "other.parley"), ("forgotten", "forgotten.json")])
-def test_without_the_keys_none_is_made(words, parley: Parley, monkeypatch, tmp_path: Path):
+@pytest.mark.parametrize(
+    "words",
+    [("backup", "other.parley"), ("forgotten", "forgotten.json"), ("restore", "house.parley"), ("keys", "list")],
+)
+def test_without_the_keys_none_is_made(words, parley: Parley, made: Path, monkeypatch, tmp_path: Path):
     monkeypatch.delenv("PARLEY_KEYS")
-    refused(parley(*words, keys=""), say("backup_no_keys"))
+    refused(parley(*words, keys=""), say("house_no_keys"))
     assert not (tmp_path / "var").exists()
 
 
