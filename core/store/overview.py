@@ -4,6 +4,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -27,7 +28,7 @@ from core.ports import (
     Vote,
     Window,
 )
-from core.store import incidents, messages, ratings, replies
+from core.store import bodies, incidents, messages, ratings, replies
 from core.store.database import Database, Row, Transaction
 from core.store.lately import Lately
 from core.store.tallies import LATEST, Tallies
@@ -86,7 +87,7 @@ _ASKED = """
     WHERE thread = %(thread)s AND seq < %(before)s ORDER BY seq DESC LIMIT %(limit)s
 """
 _ANSWERS = """
-    SELECT replies.question, replies.id, replies.asker, replies.body, replies.verdict,
+    SELECT replies.question, replies.id, replies.asker, replies.about, replies.body, replies.verdict,
         turns.state, turns.model, turns.source, turns.seed, turns.prompt_tokens, turns.completion_tokens,
         turns.attempts, turns.received_at, turns.started_at, turns.first_text_at, turns.finished_at
     FROM replies LEFT JOIN turns ON turns.reply_id = replies.id
@@ -114,7 +115,7 @@ _RATINGS = {
     )
 }
 _RATED = """
-    SELECT replies.id, replies.thread, replies.asker, replies.body, replies.question,
+    SELECT replies.id, replies.thread, replies.asker, replies.about, replies.body, replies.question,
         messages.author, messages.body, messages.is_erased
     FROM replies LEFT JOIN messages ON messages.id = replies.question WHERE replies.id = ANY(%(replies)s::uuid[])
 """
@@ -182,36 +183,48 @@ class PostgresOverview:
         async with self._places, self._database.transaction() as tx:
             rows = await tx.fetch(_ASKED, params)
             answers = await self._answers(tx, {row[1]: row[4] for row in rows[:limit]})
-        asked = [await self._asked(row, answers.get(row[1], ())) for row in rows[:limit]]
+        asked = [await self._asked(row, answers.get(row[1], [])) for row in rows[:limit]]
         return Lines(tuple(each for each in asked if each), str(rows[limit - 1][0]) if len(rows) > limit else "")
 
-    async def _asked(self, row: Row, answers: tuple[Answered, ...]) -> Asked | None:
+    async def _asked(self, row: Row, written: "Sequence[_Written]") -> Asked | None:
         """None for what stands in the place of a message that has not come."""
         _, id_, author, body, is_erased, said_at = row
+        answers = tuple(each.answer for each in written)
         try:
             said = codec.loads(await self._vault.open("messages", "body", author, id_, body))
         except DAMAGED as error:
             logger.error("message %s cannot be read: %s", id_.hex, type(error).__name__)
-            legible = Legible.ERASED if is_erased else Legible.LOST
-            return Asked("", "", said_at or _BEGINNING, legible=legible, answers=answers)
+            if is_erased:
+                return Asked("", "", said_at or _BEGINNING, legible=Legible.ERASED, answers=answers)
+            asker = await self._asker(*written[0].about) if written else None
+            if asker is None:  # nobody's words are shown without its being known whose they are
+                answers = tuple(replace(each, text="", legible=Legible.LOST, finds=()) for each in answers)
+            return Asked("", "", said_at or _BEGINNING, asker, Legible.LOST, answers)
         if not isinstance(said, Message):
             return None
         text, legible = ("", Legible.ERASED) if is_erased else (said.text, Legible.YES)
         return Asked(said.id, text, said.sent_at, said.author, legible, answers)
 
-    async def _answers(self, tx: Transaction, questions: Mapping[UUID, bool]) -> dict[UUID, tuple[Answered, ...]]:
+    async def _asker(self, asker: UUID, id_: UUID, about: bytes) -> Author | None:
+        """Whose answer it is, by its own word."""
+        try:
+            return bodies.load_about(await self._vault.open("replies", "about", asker, id_, about)).asker
+        except DAMAGED:
+            return None
+
+    async def _answers(self, tx: Transaction, questions: Mapping[UUID, bool]) -> dict[UUID, list["_Written"]]:
         """By question, of which is said whether it was erased."""
         rows = await tx.fetch(_ANSWERS, {"questions": list(questions)}) if questions else []
         ids = [row[1] for row in rows]
         finds = await incidents.finds(tx, self._vault, ids)
         votes = await ratings.votes_on(tx, self._vault, ids)
-        found: dict[UUID, tuple[Answered, ...]] = {}
-        for question, id_, asker, body, verdict, *turn in rows:
+        found: dict[UUID, list[_Written]] = {}
+        for question, id_, asker, about, body, verdict, *turn in rows:
             text, legible = await self._text(questions[question], asker, id_, body)
             facts = _facts(id_, *turn) if turn[0] else None
             beside = finds.get(id_, ()), votes.get(id_, ())
             answer = Answered(reply_id(id_), text, legible, facts, verdict, *beside)
-            found[question] = (*found.get(question, ()), answer)
+            found.setdefault(question, []).append(_Written(answer, (asker, id_, about)))
         return found
 
     async def _text(self, is_erased: bool, asker: UUID, id_: UUID, body: bytes | None) -> tuple[str, Legible]:
@@ -248,6 +261,10 @@ class PostgresOverview:
     async def _rated(self, at: datetime, vote: Vote, beside: "_Beside") -> Rated:
         answer, answer_legible = await self._text(bool(beside.is_erased), beside.asker, beside.id, beside.body)
         question, question_legible, asker = await self._question(beside)
+        if question_legible is Legible.LOST:
+            asker = await self._asker(beside.asker, beside.id, beside.about)
+            if asker is None:
+                answer, answer_legible = "", Legible.LOST
         return Rated(
             reply_id=vote.reply_id,
             at=at,
@@ -275,12 +292,20 @@ class PostgresOverview:
         return said.text, Legible.YES, said.author
 
 
+class _Written(NamedTuple):
+    """An answer, and where it stands whose it is."""
+
+    answer: Answered
+    about: tuple[UUID, UUID, bytes]
+
+
 class _Beside(NamedTuple):
     """What stands beside a vote: the answer, and the question where there is one."""
 
     id: UUID
     thread: UUID
     asker: UUID
+    about: bytes
     body: bytes | None
     question: UUID
     author: UUID | None

@@ -371,6 +371,8 @@ async def test_a_vote_on_what_was_no_question_has_none_beside_it(store: Store):
     await record(store, vote(reply))
     (line,) = await rated(store)
     assert (line.question, line.question_legible, line.answer) == ("", Legible.LOST, "how to")
+    assert line.asker is not None
+    assert line.asker.is_same_person(ANN)
 
 
 async def test_ratings_are_turned_page_by_page(store: Store):

@@ -223,7 +223,7 @@ class MemoryOverview:
             legible if said else Legible.LOST,
             "" if is_erased else row.reply.text,
             legible,
-            said.message.author if said and not is_erased else None,
+            said.message.author if said and not is_erased else None if is_erased else row.reply.asker,
         )
 
 

@@ -62,6 +62,8 @@ async def test_a_row_that_was_changed_is_marked_and_the_others_stay(
     assert (oldest.text, oldest.legible) == ("Ann's", Legible.YES)
     assert [(answer.text, len(answer.votes), len(answer.finds)) for answer in oldest.answers] == [("for Ann", 1, 1)]
     assert (newest.text, newest.legible) == (("", Legible.LOST) if table == "messages" else ("Bob's", Legible.YES))
+    assert newest.asker is not None, "whoever opens it is written down beside their name"
+    assert newest.asker.is_same_person(BOB)
     (answer,) = newest.answers
     assert (answer.text, answer.legible) == (("", Legible.LOST) if table == "replies" else ("for Bob", Legible.YES))
     assert (len(answer.votes), len(answer.finds)) == (table != "votes", table != "incidents")
@@ -70,6 +72,18 @@ async def test_a_row_that_was_changed_is_marked_and_the_others_stay(
     assert {line.question_legible for line in lines} == ({"yes", "lost"} if table == "messages" else {"yes"})
     assert {line.answer_legible for line in lines} == ({"yes", "lost"} if table == "replies" else {"yes"})
     assert len((await fresh(store).talks(limit=10)).lines) == 1
+
+
+async def test_what_is_nobodys_by_any_word_is_not_shown(open_store: OpenStore, database_url: str):
+    store = await open_store()
+    await talk_of_two(store)
+    execute(database_url, "UPDATE messages SET body = 'x' WHERE seq = (SELECT max(seq) FROM messages)")
+    execute(database_url, "UPDATE replies SET about = 'x' WHERE seq = (SELECT max(seq) FROM replies)")
+    newest, oldest = await opened(store)
+    assert (newest.asker, newest.legible) == (None, Legible.LOST)
+    assert [(answer.text, answer.legible, answer.finds) for answer in newest.answers] == [("", Legible.LOST, ())]
+    assert oldest.answers[0].text == "for Ann"
+    assert {(line.asker is None, line.answer) for line in await rated(store)} == {(True, ""), (False, "for Ann")}
 
 
 async def test_what_was_moved_to_another_row_is_not_believed(open_store: OpenStore, database_url: str):
