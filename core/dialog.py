@@ -455,6 +455,8 @@ class Dialog:
             raise LeaseLost
         if self._mark is Mark.REDO:
             async with self._hall.store.unit() as unit:
+                if self.claim.attempts - self.claim.failures > 1:  # the first edit may mend a slip; the next asks anew
+                    await unit.meter.recount(self.claim)
                 await unit.inbox.release(self.claim, timedelta(0))
             raise LeaseLost("the question was edited and is answered anew.")
         if self._mark is Mark.ERASE:

@@ -864,6 +864,10 @@ class Meter(Protocol):
         """One question more, once for each turn that was begun, however often it is begun again."""
         ...
 
+    async def recount(self, claim: Claim) -> None:
+        """Its turn is another question when it is begun again."""
+        ...
+
     async def spend(self, person: Author, thread: ThreadId, tokens: int) -> None:
         """Adds to today's tokens. In the unit that ends the turn, so that it is done once."""
         ...

@@ -33,6 +33,7 @@ _COUNT = f"""
     SELECT %(person)s, {TODAY}, %(workspace)s, 1 FROM counted
     ON CONFLICT (person, day, workspace) DO UPDATE SET messages = had.messages + 1
 """
+_RECOUNT = "UPDATE turns SET counted_on = NULL WHERE reply_id = %(reply)s"
 _SPEND = f"""
     INSERT INTO consumption AS had (person, day, workspace, tokens)
     VALUES (%(person)s, {TODAY}, %(workspace)s, %(tokens)s)
@@ -66,6 +67,9 @@ class PostgresMeter(Room):
         vault = self._vault
         params = {"person": vault.person(person), "workspace": vault.workspace(thread), "reply": UUID(claim.reply_id)}
         self._tx.later(_COUNT, params)
+
+    async def recount(self, claim: Claim) -> None:
+        self._tx.later(_RECOUNT, {"reply": UUID(claim.reply_id)})
 
     async def spend(self, person: Author, thread: ThreadId, tokens: int) -> None:
         if tokens:

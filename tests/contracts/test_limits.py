@@ -1,5 +1,6 @@
 """What every store promises of limits, and what a person reads who has reached one."""
 
+import asyncio
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -123,6 +124,20 @@ async def test_what_was_asked_and_spent_is_summed_up_by_person_and_by_workspace(
     assert (alone.person, alone.workspace) == (Consumption(2, 12), Consumption())
     assert (standing.is_counted, standing.is_lifted) == (True, False)
     assert timedelta(0) < standing.frees_in <= timedelta(days=1)
+
+
+async def test_a_turn_that_is_another_question_is_counted_again(store: Store):
+    await add(store, message())
+    taken = await claim(store)
+    for _ in range(2):
+        async with store.unit() as unit:
+            await unit.turns.begin(taken)
+            await unit.meter.count(taken, ANN, ROOM)
+        async with store.unit() as unit:
+            await unit.meter.recount(taken)
+    async with store.unit() as unit:
+        standing = await unit.meter.standing(taken, ANN, ROOM, workspace=False)
+    assert (standing.person, standing.is_counted) == (Consumption(2, 0), False)
 
 
 async def test_a_turn_is_counted_once_however_often_it_is_begun(store: Store):
@@ -344,6 +359,28 @@ async def test_a_question_that_is_edited_while_it_is_answered_is_counted_once(st
         house.mind.gate.set()
         await house.until(reply_id, State.DONE)
         assert (await store.quotas.of(ADA)).used == Consumption(1, 7)
+
+
+async def test_a_question_that_is_edited_again_and_again_is_asked_as_often(store):
+    """Whoever reads an answer and makes another question of it before it ends has asked twice."""
+    async with House(store, terms=terms(of_person(messages=2))).at_work() as house:
+        house.mind.gate.clear()
+        asking, reply_id = await house.ask("why?")
+        await house.until(reply_id, State.ANSWERING)
+        for text in ("how?", "when?"):
+            await house.accept(Edited(**house.common("t", ADA), message_id=asking.id, text=text))
+            await eventually(lambda text=text: text in [heard.turns[-1].text for heard in house.mind.heard])
+        await eventually_used(store, Consumption(2, 0))
+        await house.accept(Edited(**house.common("t", ADA), message_id=asking.id, text="who?"))
+        assert (await house.until(reply_id)).state is State.REFUSED
+        assert hours((await house.reply(reply_id)).text) == limited("person_messages", "en", "2")
+        assert "who?" not in [heard.turns[-1].text for heard in house.mind.heard]
+
+
+async def eventually_used(store: Store, used: Consumption) -> None:
+    async with asyncio.timeout(10):
+        while (await store.quotas.of(ADA)).used != used:
+            await asyncio.sleep(0.01)
 
 
 async def test_one_persons_flood_leaves_the_places_to_others(store):

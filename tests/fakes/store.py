@@ -938,6 +938,9 @@ class MemoryMeter(Room):
             self._tables.counted[claim.reply_id] = now().date()
             self._add(person, thread, Consumption(1, 0))
 
+    async def recount(self, claim: Claim) -> None:
+        self._tables.counted.pop(claim.reply_id, None)
+
     async def spend(self, person: Author, thread: ThreadId, tokens: int) -> None:
         self._add(person, thread, Consumption(0, tokens))
 
