@@ -10,6 +10,8 @@ from core.errors import Unavailable
 from core.message import ToolCall, Usage
 from core.ports import Delta, Timings
 
+_MOST_TOKENS = 2**31 - 1  # what the database holds
+
 
 class Answer:
     """Makes deltas of one answer's chunks; `prompt` is its estimate, for servers that count nothing."""
@@ -73,9 +75,9 @@ class Answer:
             self.has_begun, self._first_at = True, monotonic()
 
     def _count(self, usage: Any) -> None:
-        self._usage = Usage(int(usage.prompt_tokens), int(usage.completion_tokens))
+        self._usage = Usage(_tokens(usage.prompt_tokens), _tokens(usage.completion_tokens))
         details = getattr(usage, "prompt_tokens_details", None)
-        self._reused = int(getattr(details, "cached_tokens", None) or 0)
+        self._reused = _tokens(getattr(details, "cached_tokens", None))
 
     def _timings(self) -> Timings:
         asked = self._asked_at
@@ -119,3 +121,8 @@ class _Call:
 def _thought(delta: Any) -> str:
     # The field's newer and its older name; some servers send both, with the same words.
     return str(getattr(delta, "reasoning", None) or getattr(delta, "reasoning_content", None) or "")
+
+
+def _tokens(said: Any) -> int:
+    """What a server says, as far as it can be: whatever else it counts, nobody has to keep."""
+    return min(max(int(said or 0), 0), _MOST_TOKENS)

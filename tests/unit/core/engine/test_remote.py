@@ -220,6 +220,15 @@ async def test_tokens_that_were_read_before_are_told():
     assert timings.reused == 8
 
 
+async def test_tokens_that_nobody_can_have_counted_do_no_harm():
+    details = {"cached_tokens": -3}
+    usage = {"prompt_tokens": 2**31, "completion_tokens": -1, "prompt_tokens_details": details}
+    last = (await answered(piece("Hello", "stop"), {"choices": [], "usage": usage}))[-1]
+    assert last.usage == Usage(2**31 - 1, 0)
+    assert last.timings is not None
+    assert last.timings.reused == 0
+
+
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
 async def test_reasoning_is_read_under_its_new_and_its_old_name(name):
     deltas = await answered(piece(**{name: "Hm"}), piece(**{name: "."}), piece("\n\n"), piece("Yes"), piece("", "stop"))
