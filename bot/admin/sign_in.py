@@ -262,7 +262,8 @@ class SignIn:
         except NotVouched as error:
             return await self._not_vouched(request, place, look, to, error)
         if not (roles := provider.roles(vouched)):
-            await self._audit.record("sign-in-failed", by="", origin=OIDC, name=vouched.name, why="no role")
+            if not await self._admins.attempt([_no_role(vouched.subject)]):
+                await self._audit.record("sign-in-failed", by="", origin=OIDC, name=vouched.name, why="no role")
             sentence = say("oidc_no_role", look.language, TEXTS, name=vouched.name, provider=provider.label)
             return await self.page(request, place, look, to, status=403, error=sentence)
         session = self._begun(vouched.name, roles, vouched.subject, OIDC, provider.grant)
@@ -292,6 +293,11 @@ class SignIn:
 
 # Lines of the audit log about names that nobody has: whoever sends thousands of them fills no disk.
 _STRANGERS = Brake("unknown names", free=20, longest=timedelta(hours=1))
+
+
+def _no_role(subject: str) -> Brake:
+    """Lines of the audit log about somebody with an account at the provider, and nothing to look for here."""
+    return Brake(f"no role {subject}", free=20, longest=timedelta(hours=1))
 
 
 def _brake_of(known: str) -> Brake:

@@ -410,6 +410,15 @@ async def test_without_a_group_that_has_a_role_nobody_comes_in(liar: Liar, ann: 
     assert (await back(ann, liar)).status == 403
 
 
+async def test_whoever_comes_without_a_role_again_and_again_fills_no_log(liar: Liar, ann: Browser, pages):
+    liar.claims = {"groups": ["chess"]}
+    for _ in range(25):
+        liar.nonce = ""
+        assert (await back(ann, liar)).status == 403
+    lines = [line for line in await pages[0].store.audit.newest(limit=100) if line.action == "sign-in-failed"]
+    assert len(lines) == 21, "as many as are free, and the one that begins to wait"
+
+
 async def test_where_the_terms_change_everybody_signs_in_again(liar: Liar, ann: Browser, pages, monkeypatch):
     house = pages[0]
     assert (await back(ann, liar)).status == 303
