@@ -27,7 +27,7 @@ def check_password(password: str) -> str:
 
 
 async def add(config: Config, progress: Progress, name: str, roles: Collection[str], password: str) -> None:
-    async with opened_store(config, progress, may_begin=True) as store:
+    async with opened_store(config, progress) as store:
         try:
             await store.admins.add(name, roles=roles, password=hashed(password), by=operator())
         except Refused:

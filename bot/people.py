@@ -36,15 +36,9 @@ def must_have_keys(config: Config) -> None:
 
 
 @asynccontextmanager
-async def opened_store(
-    config: Config, progress: Progress, keys: Keys | None = None, *, may_begin: bool = False
-) -> AsyncIterator[PostgresStore]:
-    """The house's store beside whatever else runs on it. Raises Misconfigured where it cannot be opened.
-
-    Where there is no house yet, one is begun if that `may_begin` it.
-    """
-    if not may_begin:
-        must_exist(config)
+async def opened_store(config: Config, progress: Progress, keys: Keys | None = None) -> AsyncIterator[PostgresStore]:
+    """The house's store beside whatever else runs on it. Raises Misconfigured where there is none, or it can't be."""
+    must_exist(config)
     async with AsyncExitStack() as stack:
         try:
             url = await database_url(config, progress, stack)

@@ -18,6 +18,7 @@ MAX_WIDTH = 5_000  # signs of the folded text
 # Of the processor, that one search may take: a pattern that took more is looked for no more until the rules load again.
 # Not by the clock: where the machine is busy, an innocent one would be given up for what others took.
 SECONDS = 0.05
+_TIMEOUTS = tuple(SECONDS * 2**times for times in range(4))  # of the whole process: what others take is in it
 
 
 @dataclass(slots=True)
@@ -168,15 +169,18 @@ class Hunt(Generic[T]):
             return pattern.expression.search(text.signs, at, partial=not is_whole)
         # Whether an edge at the end of an unfinished text holds is not known: then the whole width is held back.
         is_partial = not is_whole and not pattern.has_edges
-        match, timeout, began = None, SECONDS, thread_time()
-        while timeout:
+        match = None
+        for timeout in _TIMEOUTS:
+            began, has_ended = thread_time(), True
             try:
                 match = pattern.expression.search(text.signs, at, partial=is_partial, timeout=timeout)
-                timeout = 0.0
             except TimeoutError:
-                timeout = 2 * timeout if thread_time() - began < SECONDS else 0.0
-        if thread_time() - began >= SECONDS:
-            self._put_aside()
+                has_ended = False
+            if thread_time() - began >= SECONDS:
+                break
+            if has_ended:
+                return match
+        self._put_aside()
         return match
 
     def _put_aside(self) -> None:

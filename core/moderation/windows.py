@@ -38,8 +38,9 @@ class Judge(Protocol):
 
 
 def told_apart(categories: Iterable[str]) -> list[str]:
-    """Those with a name here, and one for all others: what a judge calls them is neither shown nor counted."""
-    return sorted({category if category in _NAMES else _OTHER for category in categories})
+    """Those with a name here, and at the end one for all others: what a judge calls them is not shown."""
+    known = {category if category in _NAMES else _OTHER for category in categories}
+    return sorted(known, key=lambda name: (name == _OTHER, name))
 
 
 def outside_rule(category: str) -> Rule:

@@ -68,7 +68,9 @@ forget_before() {
 }
 
 install() {
-    [ -z "$(k get service parley --ignore-not-found --output name)" ] \
+    local there
+    there=$(k get service parley --ignore-not-found --output name)
+    [ -z "$there" ] \
         || die "It is installed already: switch.sh release $1" "已经安装:switch.sh release $1"
     k apply --filename "$here/parley.yaml"
     migrate "$1"

@@ -653,7 +653,9 @@ def test_a_release_that_failed_is_nothing_to_go_back_to(cluster: tuple[Cluster, 
     assert (live(kept), running_in(kept, "green"), running_in(kept, "blue")[0]) == ("green", (2, "parley:0.2.0"), 0)
 
 
-@pytest.mark.parametrize("words", [("release", "parley:0.3.0"), ("back",), ("finish",), ("status",)])
+@pytest.mark.parametrize(
+    "words", [("install", "parley:0.3.0"), ("release", "parley:0.3.0"), ("back",), ("finish",), ("status",)]
+)
 def test_nothing_is_done_where_it_is_not_known_which_colour_serves(
     cluster: tuple[Cluster, str], tmp_path: Path, words: tuple[str, ...]
 ) -> None:

@@ -353,6 +353,7 @@ async def test_what_only_the_judge_has_a_name_for_is_refused_by_ours(stage: Stag
     (kept,) = await stage.kept()
     assert (kept.incident.category, kept.incident.rules) == ("judge_other", ("judge/other",))
     written = manuscript(await stage.run(turn("A loud quarrel"), Answerer(Text("never")), jury))
+    assert "because of violence" in written.text
     assert {kept.incident.category for kept in await stage.kept()} == {"judge_other", "judge_violence"}
 
 
