@@ -11,7 +11,7 @@ from core.answer import conversation
 from core.commands import is_farewell, question_in
 from core.delivery import Courier, Feed
 from core.drafting import Drafter
-from core.errors import Busy, EngineError, KeyMissing, LeaseLost, Malformed, NotStored, TooLong, trace
+from core.errors import Busy, EngineError, KeyMissing, LeaseLost, Malformed, NotStored, TooLong, Unstorable, trace
 from core.extras import Placed, within_room
 from core.hall import Hall
 from core.history import within_budget
@@ -482,13 +482,18 @@ class Dialog:
     async def _finish(self, delivery: Delivery, courier: Courier, state: State) -> bool:
         """Final text, end of the inbox row and readiness of the outbox row, at once; whether the courier goes on."""
         delivery = replace(delivery, reply=self._manuscript.fill(delivery.reply))
-        extras = self._extras()
+        extras, has_told = self._extras(), False
         while not self._is_lost:
             # One that has failed already is handed over too: how it ended is written down, and a wait asked for kept.
             has_started = courier.hold()
             try:
                 await self._commit(delivery, extras, state, keep=has_started)
-            except NotStored:
+            except Unstorable:  # another try of the turn may come to something else, or to the apology
+                raise
+            except NotStored as error:
+                if not has_told:
+                    has_told = True
+                    log.warning("reply %s cannot be written down yet: %s", self.claim.reply_id, error.detail)
                 await asyncio.sleep(_STORE_RETRY)
             else:
                 self._watch.stop(self._manuscript, state)

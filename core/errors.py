@@ -30,6 +30,10 @@ class NotStored(ParleyError):
     """The database did not take it; nothing was acknowledged, please send it again."""
 
 
+class Unstorable(NotStored):
+    """The database takes no such value: it would refuse it again."""
+
+
 class LeaseLost(ParleyError):
     """Another process has taken this work over; what was done here is discarded."""
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 from core.control import act, take_back
 from core.delivery import Courier
 from core.dialog import Dialog, Handover
-from core.errors import KeyMissing, LeaseLost, NotStored, trace
+from core.errors import KeyMissing, LeaseLost, NotStored, Unstorable, trace
 from core.hall import Hall
 from core.introduction import Introductions
 from core.message import Command, Message, ReplyId
@@ -236,8 +236,8 @@ class DialogManager:
             for reply_id, courier in couriers.items():
                 if reply_id in held:
                     courier.renewed(asked_at)
-                elif reply_id in self._handovers:
-                    self._handovers[reply_id].carrying.cancel()
+                elif (handover := self._handovers.get(reply_id)) and handover.courier is courier:
+                    handover.carrying.cancel()
         return False
 
     async def _read_marks(self) -> None:
@@ -308,6 +308,9 @@ class DialogManager:
             handover = await dialog.answer()
         except LeaseLost as lost:
             log.info("turn %s was given up: %s", dialog.claim.reply_id, lost)
+        except Unstorable as error:
+            log.error("turn %s failed: %s", dialog.claim.reply_id, trace(error))
+            await self._bury_or_retry(dialog.claim, patience=self._hall.terms.max_attempts + 1)
         except (NotStored, asyncio.CancelledError) as error:
             self._unclaimed.append(dialog.claim)
             if isinstance(error, asyncio.CancelledError):

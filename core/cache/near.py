@@ -3,10 +3,10 @@
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from core.cache.guards import are_alike
 from core.cache.key import Key
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from core.cache.shelves import Shelves
 
 log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 COSINE = 0.92
 _NEAREST = 3
@@ -70,7 +73,7 @@ class Near:
             shelves = self._shelves
             if monotonic() - self._looked >= _EVERY:
                 await self._catch_up(shelves)
-            found = await asyncio.to_thread(shelves.search, key.shelf, vector, _NEAREST)
+            found = await _in_thread(shelves.search, key.shelf, vector, _NEAREST)
         return [place for cosine, place in found if cosine >= self._cosine and are_alike(place.question, key.question)]
 
     def expect(self) -> None:
@@ -100,6 +103,18 @@ class Near:
             log.warning("what other processes have kept could not be read")
             return
         shelves.sweep(datetime.now(UTC) - self._lifetime)
-        await asyncio.to_thread(shelves.add, places)
+        await _in_thread(shelves.add, places)
         if places:
             self._newest = places[-1].kept_at
+
+
+async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Where it is called off it waits all the same: the index is for one thread at a time, and threads go on."""
+    task = asyncio.ensure_future(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # which nobody is there to hear of
+        raise

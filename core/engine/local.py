@@ -26,9 +26,10 @@ log = logging.getLogger(__name__)
 DEMO = Path(__file__).parent / "demo" / "model"
 
 RESTARTS = 3
-"""A model that hangs or dies more often than this within a minute needs a new process."""
+"""A model that hangs or dies more often than this within a minute, or six of its longest steps, needs a new process."""
 
 _WATCH_SECONDS = 0.25
+_STEPS_TO_BEGIN = 5  # as long as so many of the longest steps may it take until the model works again
 
 _MOMENT = 0.5
 """Seconds: where reading takes longer, enough is known of the machine's speed."""
@@ -76,6 +77,8 @@ class LocalEngine:
         self._watching: asyncio.Task[None] | None = None
         self._restarts: deque[float] = deque(maxlen=RESTARTS)
         self._is_broken = False
+        self._is_begun = asyncio.Event()
+        self._anew_since = 0.0
 
     @property
     def model(self) -> Model:
@@ -127,6 +130,7 @@ class LocalEngine:
         self._thread = self._begin(self._load_and_run, loop, loaded)
         try:
             self._running = await loaded
+            self._is_begun.set()
             await self._warm_up()
         except BaseException:
             await self.stop()
@@ -138,6 +142,7 @@ class LocalEngine:
         if self._watching:
             self._watching.cancel()
         running, thread, self._running, self._thread = self._running, self._thread, None, None
+        self._is_begun.set()
         if running and thread:
             running.scheduler.close()
             await asyncio.to_thread(thread.join, self._step_seconds)
@@ -148,6 +153,7 @@ class LocalEngine:
         """Raises Unavailable, Busy, Malformed or TooLong before the first delta, Unavailable also later."""
         self._ready()
         with self._place():
+            await self._is_begun.wait()
             events: asyncio.Queue[Event] = asyncio.Queue()
             sequence = await asyncio.to_thread(self._ready().sequence, conversation, params, events.put_nowait)
             self._ready().scheduler.submit(sequence)
@@ -214,8 +220,25 @@ class LocalEngine:
         while not self._is_broken:
             await asyncio.sleep(_WATCH_SECONDS)
             running, thread = self._running, self._thread
-            if running and thread and (why := self._why_lost(running, thread)):
-                self._restart(running, why)
+            try:
+                if not self._is_begun.is_set():
+                    self._must_begin()
+                elif running and thread and (why := self._why_lost(running, thread)):
+                    self._restart(running, why)
+            except Exception as error:
+                log.error("The engine cannot be started again: %s", trace(error))
+                self._lose()
+
+    def _must_begin(self) -> None:
+        """A device that hangs keeps the new thread too: nothing in this process helps then."""
+        seconds = monotonic() - self._anew_since
+        if seconds > _STEPS_TO_BEGIN * self._step_seconds:
+            log.error("The engine has not begun again for %.0f s. Only a new process can bring it back.", seconds)
+            self._lose()
+
+    def _lose(self) -> None:
+        self._is_broken = True
+        self._is_begun.set()
 
     def _why_lost(self, running: "Running", thread: Thread) -> str:
         if not thread.is_alive():
@@ -226,7 +249,8 @@ class LocalEngine:
     def _restart(self, lost: "Running", why: str) -> None:
         lost.scheduler.abandon()
         now = monotonic()
-        self._is_broken = len(self._restarts) == RESTARTS and now - self._restarts[0] < 60
+        within = max(60.0, 2 * RESTARTS * self._step_seconds)
+        self._is_broken = len(self._restarts) == RESTARTS and now - self._restarts[0] < within
         self._restarts.append(now)
         if self._is_broken:
             log.error("The engine does not recover: %s. Only a new process can bring it back.", why)
@@ -236,16 +260,16 @@ class LocalEngine:
             sequence.tell(_given_up())
         lost.release()
         if not self._is_broken:
-            self._begin_anew(lost.checkpoint)
+            self._is_begun.clear()
+            self._anew_since = now
+            self._thread = self._begin(self._begin_anew, lost.checkpoint, asyncio.get_running_loop())
 
-    def _begin_anew(self, checkpoint: "Checkpoint") -> None:
-        try:
-            running = self._running = self._set_up(checkpoint, asyncio.get_running_loop())
-        except Exception as error:
-            log.error("The engine cannot be started again: %s", trace(error))
-            self._is_broken = True
+    def _take_over(self, running: "Running") -> None:
+        if self._running is None or self._is_broken:  # stopped, or given up, meanwhile
+            running.scheduler.close()
         else:
-            self._thread = self._begin(running.begin)
+            self._running = running
+        self._is_begun.set()
 
     # ------------------------------------------------------------------------- its own thread, which owns the model
 
@@ -253,6 +277,18 @@ class LocalEngine:
         thread = Thread(target=target, args=args, name="parley-engine", daemon=True)
         thread.start()
         return thread
+
+    def _begin_anew(self, checkpoint: "Checkpoint", loop: asyncio.AbstractEventLoop) -> None:
+        """All of it here: what waits for a device that hangs must not hold up the event loop."""
+        try:
+            running = self._set_up(checkpoint, loop)
+            running.warm_up()
+        except Exception as error:
+            log.error("The engine cannot be started again: %s", trace(error))
+            _call(loop, self._lose)
+            return
+        _call(loop, self._take_over, running)
+        running.run()
 
     def _load_and_run(self, loop: asyncio.AbstractEventLoop, loaded: "asyncio.Future[Running]") -> None:
         try:

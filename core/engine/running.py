@@ -70,11 +70,6 @@ class Running:
         """Called by the thread that runs it, before it does."""
         self._runner.warm_up()
 
-    def begin(self) -> None:
-        """The same anew, after another thread was given up."""
-        self.warm_up()
-        self.run()
-
     def release(self) -> None:
         """Gives back the memory of a thread that is given up; should it come back, its step fails, and it ends."""
         self._runner.cache.reset()

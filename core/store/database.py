@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from core.errors import NotStored, ParleyError
+from core.errors import NotStored, ParleyError, Unstorable
 
 Row = tuple[Any, ...]
 Raw = psycopg.AsyncConnection[Row]
@@ -70,8 +70,10 @@ def options(**more: str) -> str:
 
 def not_stored(error: BaseException) -> NotStored:
     """Says which kind of failure it was and nothing of what was to be stored."""
-    state = getattr(error, "sqlstate", None) or getattr(getattr(error, "orig", None), "sqlstate", None)
-    return NotStored(f"({type(error).__name__}{f', {state}' if state else ''})")
+    cause = getattr(error, "orig", None) or error
+    state = getattr(cause, "sqlstate", None)
+    kind = Unstorable if isinstance(cause, psycopg.DataError) else NotStored
+    return kind(f"({type(error).__name__}{f', {state}' if state else ''})")
 
 
 class Line(NamedTuple):

@@ -413,7 +413,7 @@ class PostgresInbox(Room):
             logger.error("inbox row %d cannot be read and was buried: %s", id_, type(error).__name__)
             await self._bury({"id": id_, "owner": owner, "attempts": attempts}, row_id, author, str(error))
             return None
-        return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, Mark(mark) if mark else None, failures)
+        return Claim(id_, event, reply_id(row_id), owner, attempts, created_at, _mark(mark), failures)
 
     def _leave(self, held: Params) -> None:
         """To another process, at once: this one passes by whatever needs the key that it has not."""
@@ -438,7 +438,7 @@ class PostgresInbox(Room):
             "attempts": [claim.attempts for claim in claims],
         }
         rows = await self._tx.fetch(_RENEW, held | {"lease": lease})
-        return {id_: Mark(mark) if mark else None for id_, mark in rows}
+        return {id_: _mark(mark) for id_, mark in rows}
 
     async def finish(self, claim: Claim) -> None:
         if claim.event.lane == "turn":
@@ -530,3 +530,11 @@ class PostgresInbox(Room):
 def _gate(thread: UUID) -> int:
     """The advisory lock that puts a thread's rows in line."""
     return int.from_bytes(thread.bytes[:8], signed=True)
+
+
+def _mark(name: str | None) -> Mark | None:
+    """One that this release does not know asks nothing of it."""
+    try:
+        return Mark(name) if name else None
+    except ValueError:
+        return None

@@ -13,6 +13,11 @@ from core.store.vault import Vault
 
 _AGAIN = 0.5  # seconds between two tries to get the name
 _PULSE = 1.0  # seconds between two looks whether it is still ours
+# A holder that lost its power or its network says no goodbye: the server finds out within half a minute, and not in two
+# hours, and lets its locks go.
+_KNOWN_DEAD = (
+    "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=20000"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +69,11 @@ class PostgresLeader:
         connection: Raw | None = None
         try:
             connection = await psycopg.AsyncConnection.connect(
-                conninfo(self._url), autocommit=True, connect_timeout=CONNECT_TIMEOUT, application_name="parley lead"
+                conninfo(self._url),
+                autocommit=True,
+                connect_timeout=CONNECT_TIMEOUT,
+                application_name="parley lead",
+                options=_KNOWN_DEAD,
             )
             rows = await send(connection, [Statement("SELECT pg_try_advisory_lock(%(key)s)", {"key": self._key})])
             if rows[0][0]:

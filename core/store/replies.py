@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from core.errors import NotFound, NotStored, Unreadable
+from core.errors import Malformed, NotFound, NotStored, Unreadable
 from core.message import Author, Event, Message, PartId, Reply, ReplyId, Source, ThreadId, Verdict, Visibility
 from core.ports import Claim, SignalKind
 from core.store import bodies, messages
@@ -98,17 +98,21 @@ class Stored:
 
 
 async def read(vault: Vault, stored: Stored) -> tuple[About, Reply]:
-    """Raises Unreadable."""
+    """Raises Unreadable or Malformed."""
     about = bodies.load_about(await vault.open("replies", "about", stored.asker, stored.id, stored.about))
+    try:
+        source, verdict = Source(stored.source or Source.ENGINE), Verdict(stored.verdict or Verdict.UNSCREENED)
+    except ValueError:  # of a later release, or changed in the database
+        raise Malformed from None
     reply = Reply(
         id=reply_id(stored.id),
         thread=about.thread,
         asker=about.asker,
         in_reply_to=about.in_reply_to,
         text=await text(vault, stored.asker, stored.id, stored.body),
-        source=Source(stored.source or Source.ENGINE),
+        source=source,
         model=stored.model,
-        verdict=Verdict(stored.verdict or Verdict.UNSCREENED),
+        verdict=verdict,
         replaces=reply_id(stored.replaces) if stored.replaces else None,
     )
     return about, await with_parts(vault, reply, stored.asker, stored.parts)

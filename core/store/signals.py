@@ -17,12 +17,20 @@ from core.store.database import CONNECT_TIMEOUT, conninfo
 from core.store.vault import Vault
 
 CHANNEL = "parley"
-_WAITING = 1000  # signals; whoever is further behind polls anyway
+_WAITING = 1000  # signals; whoever is further behind is told that it missed some
 _MISSED = (Signal(SignalKind.INBOX), Signal(SignalKind.OUTBOX), Signal(SignalKind.FORGET))
 # An idle line that somebody between has dropped is known to be dead within half a minute.
 _ALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
 
 logger = logging.getLogger(__name__)
+
+
+def _skip(queue: "asyncio.Queue[Signal]") -> None:
+    """In place of all that waits in it, what an outage would be followed by."""
+    while not queue.empty():
+        queue.get_nowait()
+    for signal in _MISSED:
+        queue.put_nowait(signal)
 
 
 class Follower:
@@ -66,8 +74,9 @@ class Hub:
         if signal.kind is SignalKind.FORGET and signal.key:
             self._vault.shred(UUID(signal.key))
         for queue in self._queues:
-            with suppress(asyncio.QueueFull):
-                queue.put_nowait(signal)
+            if queue.full():
+                _skip(queue)
+            queue.put_nowait(signal)
         if signal.kind is SignalKind.DRAFT:
             self._tell(ReplyId(signal.key), draft)
 

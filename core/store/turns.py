@@ -8,6 +8,7 @@ from core.ports import Claim, State, TurnFacts
 from core.store.room import Room, token
 from core.store.vault import row_id
 
+_MOST_TOKENS = 2**31 - 1  # what a column holds: several rounds of a server that miscounts may add up to more
 _BEGIN = """
     INSERT INTO turns (reply_id, state, received_at, started_at, adapter)
     SELECT reply_id, 'screening', created_at, now(), adapter FROM inbox
@@ -74,6 +75,6 @@ def _facts(written: Written) -> dict[str, object]:
         "model": written.model,
         "source": written.source.value,
         "seed": written.seed,
-        "prompt": written.usage.prompt_tokens,
-        "completion": written.usage.completion_tokens,
+        "prompt": min(written.usage.prompt_tokens, _MOST_TOKENS),
+        "completion": min(written.usage.completion_tokens, _MOST_TOKENS),
     }

@@ -12,6 +12,7 @@ import pytest
 
 from core.access import Access, Rule
 from core.answer import answer_with
+from core.dialog import Dialog
 from core.errors import (
     Busy,
     ChannelError,
@@ -25,6 +26,7 @@ from core.errors import (
     TooLong,
     Undeliverable,
     Unreached,
+    Unstorable,
 )
 from core.hall import Hall, Terms
 from core.manager import DialogManager
@@ -1407,6 +1409,29 @@ async def test_what_nobody_could_answer_is_told_to_the_person_and_is_no_failure_
     (order,) = await house.accept(house.command(CommandName.APPEAL, args="it was short"))
     await house.until(order)
     assert (await house.reply(order)).text == say("nothing_to_appeal", "en")
+
+
+@pytest.mark.parametrize(
+    ("times", "state", "shown"),
+    [(1, State.DONE, "answer to why?"), (TERMS.max_attempts, State.FAILED, say("failed", "en"))],
+)
+async def test_what_the_database_never_takes_is_a_failed_try_and_no_wait(
+    house, monkeypatch, caplog, times, state, shown
+):
+    commit, tries = Dialog._commit, []
+
+    async def refused(self, *args, **settings):
+        tries.append(self.claim.attempts)
+        if len(tries) <= times:
+            raise Unstorable("(DataError, 22003)")
+        await commit(self, *args, **settings)
+
+    monkeypatch.setattr(Dialog, "_commit", refused)
+    message, reply_id = await house.ask("why?")
+    assert (await house.until(reply_id)).state is state
+    await eventually(lambda: house.door.shown == {message.id: shown})
+    assert tries == list(range(1, times + 2))
+    assert caplog.text.count(f"turn {reply_id} failed") == times
 
 
 async def test_what_another_process_may_have_the_key_for_is_no_failure_however_often_it_is_tried(

@@ -14,10 +14,10 @@ from bench.until import until
 from bot.telemetry import PrometheusMetrics
 from core.answer import answer_with
 from core.control import act
-from core.errors import LeaseLost, NotStored
+from core.errors import LeaseLost, NotStored, Unstorable
 from core.hall import Hall
-from core.message import Command, CommandName, Deleted, Edited, Message, ThreadId
-from core.ports import Claim, Delivery, Mark, Signal, SignalKind
+from core.message import Command, CommandName, Deleted, Edited, Message, ThreadId, Usage, Written
+from core.ports import Claim, Delivery, Mark, Signal, SignalKind, State
 from core.store import PostgresStore
 from core.store.threads import PostgresThreads
 from tests.fakes.engine import ScriptedEngine
@@ -291,6 +291,51 @@ async def test_an_unreadable_row_is_buried_and_the_next_is_answered(open_store: 
     fine = await claim(store)
     assert isinstance(fine.event, Message)
     assert (fine.event.text, fine.event.thread) == ("fine", ROOM)
+
+
+@pytest.mark.parametrize("column", ["source", "verdict"])
+async def test_an_answer_that_only_a_later_release_understands_holds_back_no_other(open_store: OpenStore, column: str):
+    store = await open_store()
+    for number in (1, 2):
+        await add(store, message(f"{number}", thread=thread(number)))
+    for taken in await claims(store):
+        await finish(store, taken, await begin(store, taken), keep=False)
+    await store._database.fetch(f"UPDATE replies SET {column} = 'widget' WHERE seq = 1")
+    async with store.unit() as unit:
+        (delivery,) = await unit.outbox.claim(owner="p", doors=["console"], limit=9, lease=LEASE)
+    assert delivery.reply.thread == thread(2)
+    assert await store._database.fetch("SELECT count(*) FROM outbox WHERE status = 3") == [(1,)]
+
+
+async def test_a_mark_that_only_a_later_release_understands_asks_nothing(open_store: OpenStore):
+    store = await open_store()
+    await add(store, message())
+    await store._database.fetch("UPDATE inbox SET mark = 'whirl'")
+    taken = await claim(store)
+    assert taken.mark is None
+    await store._database.fetch("UPDATE inbox SET mark = 'whirl'")
+    async with store.unit() as unit:
+        assert await unit.inbox.renew([taken], LEASE) == {taken.id: None}
+
+
+@pytest.mark.parametrize(("sql", "value"), [("SELECT %(it)s::text", "a\0b"), ("SELECT %(it)s::bigint::int", 2**31)])
+async def test_what_the_database_never_takes_is_told_apart_from_an_outage(open_store: OpenStore, sql: Any, value: Any):
+    store = await open_store()
+    with pytest.raises(Unstorable):
+        await store._database.fetch(sql, {"it": value})
+
+
+async def test_tokens_of_many_rounds_are_kept_as_far_as_there_is_room(open_store: OpenStore):
+    store = await open_store()
+    await add(store, message())
+    taken = await claim(store)
+    delivery = await begin(store, taken)
+    async with store.unit() as unit:
+        await unit.turns.move(delivery.reply.id, State.DONE, written=Written("m", usage=Usage(2**32, 2**31)))
+    async with store.unit() as unit:
+        facts = await unit.turns.get(delivery.reply.id)
+    assert facts is not None
+    assert facts.usage == Usage(2**31 - 1, 2**31 - 1)
 
 
 async def test_a_row_that_was_passed_over_while_it_was_written_is_looked_for_again(open_store: OpenStore):

@@ -49,6 +49,7 @@ async def test_a_file_that_another_account_made_is_named_and_no_port_is_blamed(p
         raise PermissionError(13, "Permission denied", "/srv/var/pg/parley.gate")
 
     monkeypatch.setattr("bot.app.start_embedded", closed)
+    monkeypatch.setattr("bot.serve.set_up_logging", Mock())
     detail = await started()
     assert detail.startswith("/srv/var/pg/parley.gate cannot be opened by this account")
     assert "data_dir" in detail

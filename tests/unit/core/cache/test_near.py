@@ -1,6 +1,8 @@
 """Near hits: what lies close, says the same words in the same order, and stands on the same shelf."""
 
 import asyncio
+import math
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -239,3 +241,32 @@ async def test_whoever_is_forgotten_is_not_remembered_by_the_index_either():
     assert await near.look(key) == []
     heeding.cancel()
     await asyncio.gather(heeding, return_exceptions=True)
+
+
+class Slow:
+    """An index that says who is in it."""
+
+    def __init__(self) -> None:
+        self.inside, self.most, self.entered, self.gate = 0, 0, threading.Event(), threading.Event()
+
+    def search(self, *_: object) -> list[object]:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        self.entered.set()
+        self.gate.wait(10)
+        self.inside -= 1
+        return []
+
+
+async def test_a_look_that_is_called_off_lets_nobody_else_into_the_index(store):
+    near, slow = await started(store), Slow()
+    near._shelves, near._looked = slow, math.inf
+    looks = [asyncio.create_task(near.look(Key(SHELF, "how do i install docker"))) for _ in range(2)]
+    await asyncio.to_thread(slow.entered.wait, 10)
+    looks[0].cancel()
+    await asyncio.wait(looks, timeout=0.2)
+    assert (slow.inside, slow.most, looks[0].done()) == (1, 1, False)
+    slow.gate.set()
+    await asyncio.wait(looks)
+    assert looks[0].cancelled()
+    assert slow.most == 1

@@ -201,11 +201,29 @@ async def test_a_model_that_never_recovers_needs_a_new_process(folder, monkeypat
         scheduler = engine._ready().scheduler
         monkeypatch.setattr(scheduler, "run", lambda: None)
         scheduler.close()
-        thread = engine._thread
-        await until(lambda thread=thread: engine._thread is not thread or not engine.is_healthy)
+        await until(lambda lost=scheduler: engine._is_broken or engine._ready().scheduler is not lost)
     assert not engine.is_healthy
     with pytest.raises(Unavailable):
         await ask(engine)
+    await engine.stop()
+
+
+@pytest.mark.parametrize("where", ["core.engine.runner.Runner.warm_up", "core.engine.running.Runner"])
+async def test_a_device_that_hangs_for_good_needs_a_new_process(folder, monkeypatch, where):
+    """The new thread hangs as the old one does: in its first step, or while what it needs is laid out on the device."""
+    engine, gate = LocalEngine(folder, slots=2, threads=1, step_seconds=0.2), threading.Event()
+    await engine.start()
+    Breakable(engine, monkeypatch).fails = lambda ids: gate.wait(20)
+    monkeypatch.setattr(where, lambda *args, **settings: gate.wait(20))
+    try:
+        with pytest.raises(Unavailable):
+            await ask(engine)
+        waiting = asyncio.create_task(ask(engine))
+        await until(lambda: not engine.is_healthy)
+        with pytest.raises(Unavailable):
+            await waiting
+    finally:
+        gate.set()
     await engine.stop()
 
 
