@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
+from bench.process import free_port
 from bot import config
 from bot.admin import password
 from bot.admin.routes import Routes
@@ -24,7 +25,6 @@ from core.store import Keys
 from tests.fakes.engine import ScriptedEngine
 from tests.fakes.store import MemoryStore
 from tests.postgres import database
-from tests.server import free_port
 
 PASSWORD = "a long enough password"
 

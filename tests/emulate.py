@@ -20,8 +20,8 @@ import aiohttp
 import pytest
 
 from adapters.slack.posting import PostingClient as PostingClient
+from bench.process import free_port
 from tests.peers import npm
-from tests.server import free_port
 
 PEER = Path(__file__).parent / "peers" / "emulate"
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bench.process import free_port
 from bot import config
 from bot.app import open_house
 from core.ports import Engine
 from core.store import Keys
 from tests.postgres import database
-from tests.server import free_port
 
 
 @asynccontextmanager

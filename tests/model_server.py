@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.process import free_port
 from core.engine import demo_folder
-from tests.server import free_port
 
 NAME = "parley/demo"
 

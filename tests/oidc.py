@@ -17,8 +17,8 @@ from urllib.parse import urljoin
 import aiohttp
 import pytest
 
+from bench.process import free_port
 from tests.peers import npm
-from tests.server import free_port
 
 PEER = Path(__file__).parent / "peers" / "oidc"
 SECRET = "an invented secret: with + and %"

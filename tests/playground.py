@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bench.process import free_port
 from tests.peers import npm
-from tests.server import free_port
 
 PEER = Path(__file__).parent / "peers" / "playground"
 CLI = Path("node_modules") / "@microsoft" / "m365agentsplayground" / "cli.js"

@@ -73,6 +73,10 @@ def database(*, of: str | None = None) -> Generator[str, None, None]:
         _say("DROP DATABASE {} WITH (FORCE)", name)
 
 
+WAITING = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+"""Who waits for somebody in this database: others of the same server are other tests'."""
+
+
 @pytest.fixture
 def database_url() -> Generator[str, None, None]:
     """A migrated, empty database for one test."""

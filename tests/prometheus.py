@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.server import free_port
+from bench.process import free_port
 
 RULES = Path(__file__).resolve().parents[1] / "deploy/prometheus/rules.yml"
 _WORDS = {
@@ -59,6 +59,8 @@ class Prometheus:
             with urllib.request.urlopen(url, timeout=10) as response:
                 answer = json.load(response)
         except urllib.error.HTTPError as error:
+            if error.code == 503:  # it is not ready yet
+                raise
             pytest.fail(f"{params}: {error.read().decode()}")
         assert answer["status"] == "success", answer
         return answer["data"]
@@ -74,7 +76,7 @@ class Prometheus:
             try:
                 if self.query(expression, time.time()):
                     return
-            except urllib.error.URLError:  # it is not up yet
+            except urllib.error.URLError:  # it is not up yet, or not ready
                 pass
             time.sleep(0.1)
         pytest.fail(f"{expression} had no result in {seconds:.0f} s")

@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 from playwright.async_api import ConsoleMessage, Page, ViewportSize, expect
 
+from bench.process import free_port
 from bot.admin import plot
 from bot.admin.visit import Html, Visit
 from bot.admin.visit import Page as Shown
@@ -17,7 +18,6 @@ from core.ports import SignedIn
 from tests.admin import PASSWORD, add_admin, house_of, pages_at, pages_of
 from tests.browser import chromium, needs_chromium
 from tests.oidc import SECRET, provider
-from tests.server import free_port
 
 pytestmark = [pytest.mark.browser, needs_chromium()]
 

@@ -18,6 +18,7 @@ import yaml
 from prometheus_client.core import Sample
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.process import free_port
 from bot.dashboard import dashboard
 from bot.telemetry import PrometheusMetrics
 from core.texts import say
@@ -25,7 +26,6 @@ from tests.acceptance.test_engines import house
 from tests.acceptance.test_house import Person
 from tests.fakes.wire import DONE, HELLO, USAGE, Refusal, WireServer, piece
 from tests.prometheus import RULES, Prometheus, names_in, needs_prometheus
-from tests.server import free_port
 
 pytestmark = [pytest.mark.slow]
 

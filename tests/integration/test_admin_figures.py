@@ -13,6 +13,7 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
+from bench.process import free_port
 from bot.admin import live, models, plugins, quotas
 from bot.admin.routes import Routes
 from bot.admin.words import CHOICE
@@ -30,7 +31,6 @@ from tests.fakes.asked import NoHttp
 from tests.fakes.engine import ScriptedEngine
 from tests.fakes.store import MemoryStore
 from tests.figures import BusyOverview
-from tests.server import free_port
 from tests.store_moves import ANN, BOB, ROOM, message
 
 PATHS = ("/admin/live", "/admin/models", "/admin/plugins", "/admin/quotas")

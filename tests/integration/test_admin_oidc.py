@@ -9,12 +9,12 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
+from bench.process import free_port
 from bot.admin import oidc
 from bot.admin.vouching import NotVouched
 from tests.admin import Browser, browser, pages_at, pages_of
 from tests.fakes.oidc import CODE, Liar, lying, new_key
 from tests.oidc import SECRET, provider, vouched
-from tests.server import free_port
 
 ROLES = json.dumps({"ops": ["operator"], "legal": ["reader"]})
 

@@ -19,6 +19,7 @@ from yarl import URL
 from adapters.console import parse as console
 from adapters.slack import parse as slack
 from adapters.wecom import parse as wecom
+from bench.process import free_port
 from bot.admin import conversations, moderation, ratings, words
 from bot.admin.place import Place
 from bot.admin.routes import PAGES, Routes
@@ -33,7 +34,6 @@ from core.store.database import conninfo
 from tests import office
 from tests.admin import Answer, Browser, browser, house_of, signed_in
 from tests.fakes.store import MemoryStore
-from tests.server import free_port
 from tests.store_moves import ANN, BOB, message, moment, vote
 
 LISTS = ("/admin/conversations", "/admin/ratings", "/admin/moderation")

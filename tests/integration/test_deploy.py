@@ -32,12 +32,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from rich.console import Console
 
+from bench.process import free_port
 from bot import config
 from bot.admin.place import Places
 from bot.check import examine
 from tests.fakes.kubernetes import Cluster, serving
 from tests.fakes.wire import WireServer, running
-from tests.server import free_port
 
 HERE = Path(__file__).parents[2]
 DEPLOY = HERE / "deploy"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.process import free_port
 from tests.emulate import PEER
 from tests.peers import npm
-from tests.server import free_port
 
 
 @pytest.fixture

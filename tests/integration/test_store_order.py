@@ -22,6 +22,7 @@ from core.store import PostgresStore
 from core.store.threads import PostgresThreads
 from tests.fakes.engine import ScriptedEngine
 from tests.integration.conftest import OpenStore
+from tests.postgres import WAITING
 from tests.store_moves import ANN, LEASE, ROOM, add, begin, claim, claims, command, deliver, finish, message
 
 THREADS, PER_THREAD = 8, 12
@@ -188,7 +189,7 @@ async def test_what_waits_for_a_message_is_forgotten_with_the_event_that_left_it
 
 
 async def somebody_waits(store: PostgresStore) -> bool:
-    return await store._database.fetch("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted") == [(True,)]
+    return bool(await store._database.fetch(WAITING))
 
 
 async def test_a_message_that_comes_at_the_moment_of_its_edit_is_told_again_and_is_newer_then(open_store: OpenStore):

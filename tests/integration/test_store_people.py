@@ -18,6 +18,7 @@ from core.store.seal import DataKey, Place
 from core.turn import Pending
 from tests.integration.conftest import OpenStore
 from tests.integration.test_store_sealed import dump
+from tests.postgres import WAITING
 from tests.store_moves import (
     ANN,
     ATTIC,
@@ -39,7 +40,10 @@ from tests.store_moves import (
 KEYS = Keys.generate()
 KEY = "ab" * 32
 PART = PartId("console", "home", "web", "part")
-CUT = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parley listen'"
+CUT = """
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+    WHERE application_name = 'parley listen' AND datname = current_database()
+"""
 # Every sealed column: where it is, and whose key it is sealed with.
 SEALED = {
     ("messages", "body"): ("id", "author"),
@@ -230,9 +234,7 @@ async def test_a_line_that_is_cut_makes_a_process_forget_what_it_holds(
         listen(is_heard=is_heard)
 
     monkeypatch.setattr(store._vault, "listen", noted)
-    rows(
-        database_url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'parley listen'"
-    )
+    rows(database_url, CUT)
     async with asyncio.timeout(5):
         while shredded != [False, True]:
             await asyncio.sleep(0.01)
@@ -420,7 +422,7 @@ async def test_whoever_stores_into_the_same_threads_goes_first(open_store: OpenS
         await unit.inbox.add([message("Bob's", author=BOB, thread=threads[0])])
         forgetting = asyncio.create_task(here.people.forget(ANN))
         async with asyncio.timeout(5):
-            while not rows(database_url, "SELECT pid FROM pg_locks WHERE NOT granted"):
+            while not rows(database_url, WAITING):
                 await asyncio.sleep(0.01)
         await unit.inbox.add([message("Bob's", author=BOB, thread=threads[1])])
     assert (await forgetting).messages == 2
@@ -528,7 +530,7 @@ async def test_a_key_that_a_backup_still_sees_is_swept_up_in_the_next_round(open
 
 async def until_somebody_waits(url: str) -> None:
     async with asyncio.timeout(5):
-        while not rows(url, "SELECT pid FROM pg_locks WHERE NOT granted"):
+        while not rows(url, WAITING):
             await asyncio.sleep(0.01)
 
 

@@ -9,7 +9,7 @@ import pytest
 from core.errors import Misconfigured, NotStored
 from core.store import schema
 from core.store.database import conninfo
-from tests.postgres import database
+from tests.postgres import WAITING, database
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_table_that_is_waited_for_keeps_no_other_closed(empty: str, release: s
         with psycopg.connect(conninfo(empty)) as serving, psycopg.connect(conninfo(empty), autocommit=True) as looking:
             serving.execute(f"LOCK TABLE {held} IN ROW EXCLUSIVE MODE".encode())
             upgrading = other.submit(schema.upgrade_now, empty)
-            while not looking.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+            while not looking.execute(WAITING).fetchall():
                 assert not upgrading.done()
             serving.execute("SET LOCAL lock_timeout = '500ms'")
             serving.execute(f"LOCK TABLE {wanted} IN ROW EXCLUSIVE MODE".encode())

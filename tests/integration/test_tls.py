@@ -13,6 +13,7 @@ import pytest
 import uvloop
 from aiohttp import ClientConnectorError, ClientSession, TCPConnector
 
+from bench.process import free_port
 from bot import tls
 from bot.app import _bind
 from bot.web import make_app
@@ -20,7 +21,6 @@ from core.errors import Misconfigured
 from tests.certificates import make_pair
 from tests.fakes.engine import ScriptedEngine
 from tests.house import house_with
-from tests.server import free_port
 
 
 async def _ready() -> str:

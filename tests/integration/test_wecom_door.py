@@ -23,6 +23,7 @@ from bench.database import Server
 from bench.platforms.wecom import APP_SECRET, BOT_SECRET, Message, contents
 from bench.platforms.wecom.app import App
 from bench.platforms.wecom.errors import ApiError
+from bench.process import free_port
 from bench.until import until
 from bot import config, wecom
 from bot.app import open_house
@@ -31,7 +32,6 @@ from core.message import Ask, Author, Citation, Image, Source, Sources, Text, Th
 from core.ports import Delta
 from tests.fakes.engine import ScriptedEngine, say
 from tests.postgres import start_embedded
-from tests.server import free_port
 from tests.slack_moves import HaltingEngine, prompt
 from tests.wecom import ANNA, BO, GROUP, WAYS, Town, town_with
 from tests.wecom_moves import answer, at_rest, reply_of, sentence, stored, until_scores, votes

@@ -154,6 +154,8 @@ def reason(error: BaseException | None) -> str:
             return "it did not answer in time"
         case FileNotFoundError():
             return "there is no such command (`command` is the program alone, its arguments go to `args`)"
+        case ConnectionResetError() | BrokenPipeError():
+            return "it ended by itself"
         case MCPError() if _is_end(error):
             return "it ended by itself"
         case MCPError(code=code):

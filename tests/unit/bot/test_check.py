@@ -7,11 +7,11 @@ import re
 import pytest
 from rich.console import Console
 
+from bench.process import free_port
 from bot import config
 from bot.check import examine
 from core.errors import Misconfigured
 from tests.certificates import make_pair
-from tests.server import free_port
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from bench.process import free_port
 from bot import config as configuration
 from bot import model
 from bot.check import examine
@@ -20,7 +21,6 @@ from core.engine import demo_folder
 from core.engine.footprint import needs
 from core.errors import Misconfigured, NotFound
 from tests.fakes.wire import WireServer, running
-from tests.server import free_port
 
 
 @pytest.fixture

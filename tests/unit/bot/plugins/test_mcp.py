@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -29,6 +28,7 @@ from mcp.types import (
     Tool,
 )
 
+from bench.process import free_port
 from bot.plugins._mcp import connection as connections
 from bot.plugins._mcp import servers
 from bot.plugins._mcp.results import LONGEST, result_of
@@ -93,12 +93,6 @@ async def serving(port: int) -> AsyncGenerator[subprocess.Popen[bytes], None]:
     finally:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 # --------------------------------------------------------------------------------------------------------- settings
@@ -388,7 +382,7 @@ async def test_a_call_that_is_cut_is_cut_at_the_server_too_and_the_next_one_is_a
                 await call(plugins, "fake_slow")
         assert await call(plugins, "fake_pid") == pid
         async with asyncio.timeout(10):
-            while not notes.exists():
+            while not notes.exists() or not notes.read_text():
                 await asyncio.sleep(0.01)
         assert notes.read_text() == "cut\n"
 
@@ -475,7 +469,7 @@ async def test_a_server_that_is_not_there_is_named_and_costs_the_others_nothing(
     given = {
         "old": program(OLD),
         "gone": {"command": "/no/such/program", "allow": "*"},
-        "dead": program("-c", "pass"),
+        "dead": program("-c", "input()"),
         "far": {"url": f"http://127.0.0.1:{free_port()}/mcp", "allow": "*"},
     }
     async with mcp.open(set_up(given)) as plugins:

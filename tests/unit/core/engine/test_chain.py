@@ -7,13 +7,13 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
+from bench.process import free_port
 from core.engine import Breaker, Fallback, Guarded, LocalEngine, RemoteEngine, is_up
 from core.errors import Unavailable
 from core.ports import Conversation, Delta
 from core.turn import SamplingParams, Utterance
 from tests.fakes.metrics import Numbers
 from tests.fakes.wire import Refusal, WireServer, running
-from tests.server import free_port
 
 LONG = SamplingParams(temperature=0, max_new_tokens=200)
 QUESTION = Conversation("thread", (Utterance("user", "Hello!"),))
@@ -78,10 +78,10 @@ async def until(condition, seconds=20.0) -> None:
 
 
 async def test_where_a_model_hangs_in_its_answer_the_next_one_answers_whole(folder, monkeypatch):
-    first, second = local(folder, step_seconds=0.4), local(folder)
+    first, second = local(folder, step_seconds=2), local(folder)
     async with chain(first, second) as engine:
         await until(lambda: are_all_up(engine))
-        right = text(await ask(engine))
+        right = text(await ask(second))
         broken = Hanging(first, monkeypatch)
         began = time.monotonic()
         said: list[Delta] = []
@@ -91,7 +91,7 @@ async def test_where_a_model_hangs_in_its_answer_the_next_one_answers_whole(fold
                 if delta.is_anew:
                     said.clear()
                 said.append(delta)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 15
         assert text(said) == right
         assert said[0].is_anew
         assert said[-1].is_fallback

@@ -153,7 +153,7 @@ async def test_those_who_wait_outlive_a_step_that_fails(folder, monkeypatch):
 
 
 async def test_a_model_that_hangs_is_started_again_and_its_callers_are_told(folder, monkeypatch):
-    engine = LocalEngine(folder, slots=4, threads=1, step_seconds=0.4)
+    engine = LocalEngine(folder, slots=4, threads=1, step_seconds=2)
     await engine.start()
     right = text(await ask(engine))
     network = engine._ready().checkpoint.network

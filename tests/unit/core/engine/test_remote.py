@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from bench.process import free_port
 from core.engine import REMOTE, RemoteEngine
 from core.engine.remote.endpoints import shown
 from core.engine.remote.request import bounded, estimate
@@ -22,7 +23,7 @@ from core.ports import Conversation, Delta
 from core.trail import follow
 from core.turn import SamplingParams, Tool, Utterance
 from tests.fakes.wire import DONE, HELLO, USAGE, Refusal, Step, WireServer, call, piece, running
-from tests.server import ROOT, free_port
+from tests.server import ROOT
 
 QUESTION = Conversation("thread", (Utterance("system", "Be brief."), Utterance("user", "Where is my secret?")))
 WEATHER = Tool("weather", "Tells the weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
@@ -322,7 +323,7 @@ async def test_a_server_that_falls_silent_in_the_middle_of_an_answer_is_given_up
 
 
 async def test_an_answer_that_takes_too_long_ends_with_what_was_said():
-    deltas = await answered(piece("Once upon"), asyncio.Event(), timeout=0.2)
+    deltas = await answered(piece("Once upon"), asyncio.Event(), timeout=1)
     assert (text(deltas), deltas[-1].finish) == ("Once upon", "timeout")
 
 

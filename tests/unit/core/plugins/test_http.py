@@ -659,11 +659,11 @@ async def test_a_server_that_trickles_is_given_up_all_the_same(serve, way):
 
 async def test_the_time_is_that_of_all_redirects_together(serve, way):
     async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.6)
         return web.Response(status=302, headers={"Location": "/on"})
 
     server = await serve(answer)
-    guard = way(server.host, private_hosts=["127.0.0.1"], seconds=0.3)
+    guard = way(server.host, private_hosts=["127.0.0.1"], seconds=1.0)
     assert "took longer" in await refusal(guard.get(server.url), Unavailable)
     assert len(server.requests) == 2
 
