@@ -8,7 +8,17 @@ from datetime import timedelta
 from time import monotonic
 from typing import Any
 
-from core.errors import ChannelError, DoorLost, LeaseLost, NotStored, RateLimited, Undeliverable, Unreached, trace
+from core.errors import (
+    ChannelError,
+    DoorLost,
+    LeaseLost,
+    NotStored,
+    RateLimited,
+    Undeliverable,
+    Unreached,
+    Unstorable,
+    trace,
+)
 from core.extras import Placed, with_words
 from core.hall import Hall
 from core.message import Chunk, PartId
@@ -123,6 +133,11 @@ class Courier:
         while True:
             try:
                 await self.write_down(error)
+            except Unstorable as refused:
+                if isinstance(error, Undeliverable):
+                    raise
+                log.error("how reply %s was delivered cannot be written down: %s", self.delivery.reply.id, refused)
+                error = Undeliverable(refused.detail)
             except NotStored:
                 await asyncio.sleep(_STORE_RETRY)
             else:
@@ -138,7 +153,7 @@ class Courier:
                 await unit.turns.move(delivery.reply.id, State.FAILED)
                 await unit.outbox.bury(delivery, str(error))
             else:
-                await unit.outbox.release(delivery, self._delay(error), is_failure=not isinstance(error, _PATIENT))
+                await unit.outbox.release(delivery, self._delay(error), is_failure=not _is_patient(error))
         if error is None:
             log.info("a reply was delivered through %s, attempt %d", channel, delivery.attempts)
         if error is not None and not isinstance(error, asyncio.CancelledError):
@@ -177,16 +192,20 @@ class Courier:
 
     def _is_hopeless(self, error: BaseException) -> bool:
         has_tried_enough = self.delivery.failures + 1 >= self._hall.terms.max_deliveries
-        return isinstance(error, Undeliverable) or (has_tried_enough and not isinstance(error, _PATIENT))
+        return isinstance(error, Undeliverable) or (has_tried_enough and not _is_patient(error))
 
     def _delay(self, error: BaseException) -> timedelta:
         if isinstance(error, RateLimited):
             return error.retry_after
         if isinstance(error, Unreached):
             return _backoff(self.delivery.attempts - 1)
-        if isinstance(error, _PATIENT):
+        if _is_patient(error):
             return _PAUSE
         return _backoff(self.delivery.failures)
+
+
+def _is_patient(error: BaseException) -> bool:
+    return isinstance(error, _PATIENT) and not isinstance(error, Unstorable)
 
 
 def _backoff(tries: int) -> timedelta:
@@ -198,7 +217,7 @@ def _report(error: BaseException, delivery: Delivery) -> None:
     where = f"reply {delivery.reply.id} through {delivery.reply.thread.adapter}, attempt {delivery.attempts}"
     if isinstance(error, ChannelError):
         # One that only waits says so once: the tries that follow say nothing new.
-        has_been_said = isinstance(error, _PATIENT) and delivery.attempts > 1
+        has_been_said = _is_patient(error) and delivery.attempts > 1
         log.log(logging.INFO if has_been_said else logging.WARNING, "%s was not delivered: %s", where, error)
-    elif not isinstance(error, LeaseLost | NotStored):
+    elif isinstance(error, Unstorable) or not isinstance(error, LeaseLost | NotStored):
         log.error("%s was not delivered, the adapter failed: %s", where, trace(error))

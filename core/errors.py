@@ -74,7 +74,7 @@ class RateLimited(ChannelError):
     """The channel asked us to wait."""
 
     def __init__(self, retry_after: timedelta, detail: str = "") -> None:
-        self.retry_after = retry_after
+        self.retry_after = min(retry_after, timedelta(days=1))  # whatever it asks for
         super().__init__(detail)
 
 

@@ -365,6 +365,9 @@ class DialogManager:
             await act(self._hall, met.claim, refusal=met.refusal)
         except LeaseLost:
             pass
+        except Unstorable as error:
+            log.error("control event %d failed: %s", claim.id, trace(error))
+            await self._bury_or_retry(claim, patience=self._hall.terms.max_attempts)
         except (NotStored, asyncio.CancelledError) as error:
             self._unclaimed.append(claim)
             if isinstance(error, asyncio.CancelledError):

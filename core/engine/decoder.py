@@ -60,10 +60,14 @@ class Decoder:
         cache.close(0, count, 1)
         return logits[:count]
 
+    def forget(self) -> None:
+        """What was recorded, with the memory that it has of its own."""
+        self._graphs.clear()
+        self._pool = None
+
     def _logits(self, shape: Shape) -> Tensor:
         if self._generation != self._cache.generation:  # the cache has moved, and what was recorded reads the old one
-            self._graphs.clear()
-            self._pool = None
+            self.forget()
             self._generation = self._cache.generation
         if shape not in self._graphs and self._records:
             self._record(shape)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 DEMO = Path(__file__).parent / "demo" / "model"
 
 RESTARTS = 3
-"""A model that hangs or dies more often than this within a minute, or six of its longest steps, needs a new process."""
+"""A model that is lost more often, within as long as that many losses may take, needs a new process."""
 
 _WATCH_SECONDS = 0.25
 _STEPS_TO_BEGIN = 5  # as long as so many of the longest steps may it take until the model works again
@@ -96,8 +96,7 @@ class LocalEngine:
     @property
     def in_house(self) -> int:
         """How many are being answered or wait for it."""
-        running = self._running
-        return max(self._in_house, running.scheduler.slots_in_use if running else 0)
+        return max(self._in_house, self.speaking)
 
     @property
     def slots(self) -> int:
@@ -107,12 +106,12 @@ class LocalEngine:
     @property
     def speaking(self) -> int:
         """How many of the slots are taken."""
-        return self._running.scheduler.slots_in_use if self._running else 0
+        return self._running.scheduler.slots_in_use if self._running and self._is_begun.is_set() else 0
 
     @property
     def machine(self) -> Machine | None:
-        """What the model runs on; None before it is loaded. Asks the device how much of its memory is free."""
-        return self._running.machine if self._running else None
+        """What the model runs on; None where it does not. Asks the device how much of its memory is free."""
+        return self._running.machine if self._running and self._is_begun.is_set() and not self._is_broken else None
 
     @property
     def is_healthy(self) -> bool:
@@ -221,18 +220,20 @@ class LocalEngine:
             await asyncio.sleep(_WATCH_SECONDS)
             running, thread = self._running, self._thread
             try:
-                if not self._is_begun.is_set():
-                    self._must_begin()
+                if running and thread and not self._is_begun.is_set():
+                    self._must_begin(running, thread)
                 elif running and thread and (why := self._why_lost(running, thread)):
                     self._restart(running, why)
             except Exception as error:
                 log.error("The engine cannot be started again: %s", trace(error))
                 self._lose()
 
-    def _must_begin(self) -> None:
+    def _must_begin(self, lost: "Running", thread: Thread) -> None:
         """A device that hangs keeps the new thread too: nothing in this process helps then."""
         seconds = monotonic() - self._anew_since
-        if seconds > _STEPS_TO_BEGIN * self._step_seconds:
+        if not thread.is_alive():
+            self._restart(lost, "it could not begin anew")
+        elif seconds > _STEPS_TO_BEGIN * self._step_seconds:
             log.error("The engine has not begun again for %.0f s. Only a new process can bring it back.", seconds)
             self._lose()
 
@@ -249,7 +250,7 @@ class LocalEngine:
     def _restart(self, lost: "Running", why: str) -> None:
         lost.scheduler.abandon()
         now = monotonic()
-        within = max(60.0, 2 * RESTARTS * self._step_seconds)
+        within = max(60.0, RESTARTS * (1 + _STEPS_TO_BEGIN) * self._step_seconds)
         self._is_broken = len(self._restarts) == RESTARTS and now - self._restarts[0] < within
         self._restarts.append(now)
         if self._is_broken:
@@ -258,18 +259,19 @@ class LocalEngine:
             log.error("The engine is started again: %s. Its %d answers are given up.", why, len(self._live))
         for sequence in tuple(self._live):
             sequence.tell(_given_up())
-        lost.release()
-        if not self._is_broken:
-            self._is_begun.clear()
-            self._anew_since = now
-            self._thread = self._begin(self._begin_anew, lost.checkpoint, asyncio.get_running_loop())
+        if self._is_broken:
+            self._is_begun.set()
+            return
+        self._is_begun.clear()
+        self._anew_since = now
+        self._thread = self._begin(self._begin_anew, lost, asyncio.get_running_loop())
 
-    def _take_over(self, running: "Running") -> None:
-        if self._running is None or self._is_broken:  # stopped, or given up, meanwhile
+    def _take_over(self, lost: "Running", running: "Running") -> None:
+        if self._running is not lost or self._is_broken:  # stopped, or given up, meanwhile
             running.scheduler.close()
         else:
             self._running = running
-        self._is_begun.set()
+            self._is_begun.set()
 
     # ------------------------------------------------------------------------- its own thread, which owns the model
 
@@ -278,16 +280,16 @@ class LocalEngine:
         thread.start()
         return thread
 
-    def _begin_anew(self, checkpoint: "Checkpoint", loop: asyncio.AbstractEventLoop) -> None:
+    def _begin_anew(self, lost: "Running", loop: asyncio.AbstractEventLoop) -> None:
         """All of it here: what waits for a device that hangs must not hold up the event loop."""
         try:
-            running = self._set_up(checkpoint, loop)
+            lost.release()
+            running = self._set_up(lost.checkpoint, loop)
             running.warm_up()
-        except Exception as error:
+        except Exception as error:  # the watchdog sees that this thread has ended
             log.error("The engine cannot be started again: %s", trace(error))
-            _call(loop, self._lose)
             return
-        _call(loop, self._take_over, running)
+        _call(loop, self._take_over, lost, running)
         running.run()
 
     def _load_and_run(self, loop: asyncio.AbstractEventLoop, loaded: "asyncio.Future[Running]") -> None:

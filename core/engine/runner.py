@@ -49,6 +49,12 @@ class Runner:
         """Whether `decode` returns before its result is computed, so that there is time for something else."""
         return self._decoder is not None
 
+    def release(self) -> None:
+        """Gives all memory back; whatever it does afterwards fails."""
+        self.cache.reset()
+        if self._decoder:
+            self._decoder.forget()
+
     def rest(self) -> None:
         """Nobody has asked for a while. A GPU has nothing else to do with its memory, a processor has."""
         if not self._decoder:

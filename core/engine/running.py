@@ -59,7 +59,8 @@ class Running:
         if kept is None:
             kept = min(room.prefixes // 4, KEPT * checkpoint.weights)
         self._runner = Runner(checkpoint.network, slots, context, is_reserved=is_known)
-        self.scheduler = Scheduler(self._runner, slots, deliver, prefixes=Prefixes(kept, kept_seconds))
+        self._prefixes = Prefixes(kept, kept_seconds)
+        self.scheduler = Scheduler(self._runner, slots, deliver, prefixes=self._prefixes)
         self._threads = threads
 
     @property
@@ -72,7 +73,8 @@ class Running:
 
     def release(self) -> None:
         """Gives back the memory of a thread that is given up; should it come back, its step fails, and it ends."""
-        self._runner.cache.reset()
+        self._runner.release()
+        self._prefixes.drop()
 
     def run(self) -> None:
         if threads := self._threads or self._few():

@@ -1,5 +1,6 @@
 """Patterns of bounded width, found in a text that is still growing."""
 
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator
@@ -18,7 +19,8 @@ MAX_WIDTH = 5_000  # signs of the folded text
 # Of the processor, that one search may take: a pattern that took more is looked for no more until the rules load again.
 # Not by the clock: where the machine is busy, an innocent one would be given up for what others took.
 SECONDS = 0.05
-_TIMEOUTS = tuple(SECONDS * 2**times for times in range(4))  # of the whole process: what others take is in it
+# Those of a search are of the whole process: what its other threads take is in them.
+_TIMEOUTS = tuple(SECONDS * 2**times for times in range(4 + (os.cpu_count() or 1).bit_length()))
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from core.store.database import CONNECT_TIMEOUT, conninfo
 from core.store.vault import Vault
 
 CHANNEL = "parley"
-_WAITING = 1000  # signals; whoever is further behind is told that it missed some
+_WAITING = 1000  # signals; whoever is further behind is told to look
 _MISSED = (Signal(SignalKind.INBOX), Signal(SignalKind.OUTBOX), Signal(SignalKind.FORGET))
 # An idle line that somebody between has dropped is known to be dead within half a minute.
 _ALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
@@ -25,11 +25,13 @@ _ALIVE: dict[str, Any] = {"keepalives_idle": 10, "keepalives_interval": 5, "keep
 logger = logging.getLogger(__name__)
 
 
-def _skip(queue: "asyncio.Queue[Signal]") -> None:
-    """In place of all that waits in it, what an outage would be followed by."""
-    while not queue.empty():
-        queue.get_nowait()
-    for signal in _MISSED:
+def _make_room(queue: "asyncio.Queue[Signal]") -> None:
+    """For all that only wakes, one look makes up; who was forgotten stays in the queue."""
+    waiting = [queue.get_nowait() for _ in range(queue.qsize())]
+    forgotten = [signal for signal in waiting if signal.kind is SignalKind.FORGET]
+    if len(forgotten) > _WAITING // 2:
+        forgotten = [Signal(SignalKind.FORGET)]
+    for signal in (Signal(SignalKind.INBOX), Signal(SignalKind.OUTBOX), *forgotten):
         queue.put_nowait(signal)
 
 
@@ -75,7 +77,7 @@ class Hub:
             self._vault.shred(UUID(signal.key))
         for queue in self._queues:
             if queue.full():
-                _skip(queue)
+                _make_room(queue)
             queue.put_nowait(signal)
         if signal.kind is SignalKind.DRAFT:
             self._tell(ReplyId(signal.key), draft)

@@ -12,6 +12,7 @@ import pytest
 
 from core.access import Access, Rule
 from core.answer import answer_with
+from core.delivery import Courier
 from core.dialog import Dialog
 from core.errors import (
     Busy,
@@ -1432,6 +1433,23 @@ async def test_what_the_database_never_takes_is_a_failed_try_and_no_wait(
     await eventually(lambda: house.door.shown == {message.id: shown})
     assert tries == list(range(1, times + 2))
     assert caplog.text.count(f"turn {reply_id} failed") == times
+
+
+async def test_how_it_was_delivered_is_given_up_where_the_database_never_takes_it(house, monkeypatch, caplog):
+    write_down, tries = Courier.write_down, []
+
+    async def refused(self, error):
+        tries.append(error)
+        if not isinstance(error, Undeliverable):
+            raise Unstorable("(DataError, 22008)")
+        await write_down(self, error)
+
+    monkeypatch.setattr(Courier, "write_down", refused)
+    _, reply_id = await house.ask("why?")
+    await eventually(lambda: len(tries) == 2)
+    assert (await house.until(reply_id, State.FAILED)).state is State.FAILED
+    assert "cannot be written down" in caplog.text
+    assert [type(error) for error in tries] == [type(None), Undeliverable]
 
 
 async def test_what_another_process_may_have_the_key_for_is_no_failure_however_often_it_is_tried(

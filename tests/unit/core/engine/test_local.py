@@ -358,6 +358,28 @@ async def test_the_echo_says_the_question_back():
     assert text(await ask(engine, SamplingParams(max_new_tokens=2), "one two three")) == "one two "
 
 
+async def test_a_beginning_that_fails_once_is_begun_again(folder, monkeypatch):
+    engine = LocalEngine(folder, slots=2, threads=1, step_seconds=1)
+    await engine.start()
+    right, set_up, tries = text(await ask(engine)), engine._set_up, []
+
+    def fails_at_first(*args):
+        tries.append(args)
+        if len(tries) == 1:
+            raise RuntimeError("no memory just now")
+        return set_up(*args)
+
+    monkeypatch.setattr(engine, "_set_up", fails_at_first)
+    broken = Breakable(engine, monkeypatch)
+    broken.fails = lambda ids: time.sleep(3)
+    with pytest.raises(Unavailable):
+        await ask(engine)
+    broken.fails = None
+    assert text(await ask(engine)) == right
+    assert (len(tries), engine.is_healthy) == (2, True)
+    await engine.stop()
+
+
 async def test_an_engine_that_cannot_be_started_again_says_so(folder, monkeypatch):
     engine = LocalEngine(folder, slots=2, threads=1, step_seconds=0.2)
     await engine.start()
