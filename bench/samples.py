@@ -20,6 +20,7 @@ _DATABASE = """
             WHERE datname = current_database() AND application_name LIKE 'parley%'),
         pg_database_size(current_database())
 """
+POOL = "parley_database_connections"
 LOOKS = 6  # one a second: connections that are kept for a while are closed by then
 
 
@@ -70,7 +71,7 @@ class Samples:
                 (sample.name, *(value for _, value in sorted(sample.labels.items()))): int(sample.value)
                 for family in families
                 for sample in family.samples
-                if sample.name.endswith("_total")
+                if sample.name.endswith("_total") or sample.name == POOL
             }
         )
 
