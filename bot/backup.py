@@ -333,7 +333,7 @@ def _listed(file: Path | None, keys: Keys, index: bytes) -> dict[UUID, datetime]
 async def _was_house(url: str) -> bool:
     """Whether somebody can have been forgotten there: not in what is another's, nor where it was never used."""
     try:
-        return await backup.is_house(url) and not (not await backup.index_key(url) and await backup.has_no_log(url))
+        return await backup.is_house(url) and bool(await backup.index_key(url) or not await backup.has_no_log(url))
     except (NotStored, Unreadable):
         return True
 

@@ -224,7 +224,7 @@ class LocalEngine:
                     self._must_begin(running, thread)
                 elif running and thread and (why := self._why_lost(running, thread)):
                     self._restart(running, why)
-            except Exception as error:
+            except Exception as error:  # as of a thread that the system does not give: nobody would watch any more
                 log.error("The engine cannot be started again: %s", trace(error))
                 self._lose()
 

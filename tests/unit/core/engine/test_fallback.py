@@ -256,7 +256,7 @@ async def test_an_engine_that_is_back_is_found_out_though_nobody_asks(looks, cap
     await engine.stop()
 
 
-async def test_whoever_asks_first_and_hears_half_an_answer_leaves_the_next_trial_to_nobody(looks):
+async def test_where_somebodys_question_was_the_trial_and_broke_off_it_is_tried_out_again(looks):
     engine, inner = alone([Unavailable()], rest=0.05)
     await engine.start()
     await refused(engine)
@@ -266,8 +266,10 @@ async def test_whoever_asks_first_and_hears_half_an_answer_leaves_the_next_trial
     await asyncio.sleep(0.02)
     inner.gate.set()
     await question
+    assert not is_up(engine)
     inner.script = say("I am back.")
     await eventually(lambda: is_up(engine))
+    assert inner.asked[-1].params.max_new_tokens == 1, "and nobody had to ask"
     await engine.stop()
 
 
